@@ -1,0 +1,44 @@
+"""opengato: one transformer with one set of weights for text, images and control.
+
+>>> import opengato
+>>> agent = opengato.load("tiny")
+>>> env = opengato.make("babyai/GoToLocal", seed=7)
+>>> observation, _ = env.reset()
+>>> policy = agent.policy("babyai/GoToLocal", instruction=observation["mission"])
+>>> action = policy.act(observation)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opengato.agent.files import load_agent as load
+    from opengato.envs import all_tasks as tasks
+    from opengato.envs import make
+    from opengato.evaluators import evaluate
+    from opengato.rollout import collect
+
+__all__ = ["collect", "evaluate", "load", "make", "tasks"]
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "collect": ("opengato.rollout", "collect"),
+    "evaluate": ("opengato.evaluators", "evaluate"),
+    "load": ("opengato.agent.files", "load_agent"),
+    "make": ("opengato.envs", "make"),
+    "tasks": ("opengato.envs", "all_tasks"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name when it is first asked for: collecting in many processes must not import torch."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'opengato' has no attribute {name!r}; it has {sorted(_PUBLIC)}")
+    module, attribute = _PUBLIC[name]
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

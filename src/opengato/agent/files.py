@@ -1,0 +1,79 @@
+"""An agent on disk: `config.json`, `weights.safetensors`, `card.json` in one folder.
+
+Nothing here is ever unpickled: weights are safetensors, the rest is JSON.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from opengato.agent.model import Agent, Config
+from opengato.core.config import choose, from_json, to_json
+
+CONFIG, WEIGHTS, CARD = "config.json", "weights.safetensors", "card.json"
+
+
+def shipped() -> list[str]:
+    """Names of the agents that come with the package."""
+    folder = importlib.resources.files("opengato") / "assets" / "agents"
+    return sorted(item.name for item in folder.iterdir()) if folder.is_dir() else []
+
+
+def save_agent(agent: Agent, folder: Path, dtype: torch.dtype = torch.float32) -> None:
+    """Write an agent; `dtype` bfloat16 halves the file. Tied tensors are stored once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in agent.state_dict().items()}
+    save_file(state, folder / WEIGHTS)
+    (folder / CONFIG).write_text(json.dumps(to_json(agent.config), indent=1))
+    (folder / CARD).write_text(json.dumps(agent.card, indent=1))
+
+
+def load_agent(name_or_path: str | Path, device: str = "cpu") -> Agent:
+    """An agent ready to act: a shipped name such as "tiny", or a folder of an agent, a checkpoint or a run."""
+    folder = _find(str(name_or_path))
+    config = from_json(json.loads((folder / CONFIG).read_text()))
+    if not isinstance(config, Config):
+        raise ValueError(f"{folder / CONFIG} holds {type(config).__name__}, expected the config of an agent")
+    agent = config.build()
+    load_weights(agent, folder)
+    agent.card = json.loads((folder / CARD).read_text()) if (folder / CARD).is_file() else {}
+    return agent.to(device).eval()
+
+
+def load_weights(agent: Agent, folder: Path) -> None:
+    """Fill an agent from a folder; ValueError names what does not fit."""
+    state = load_file(folder / WEIGHTS)
+    own = agent.state_dict()
+    missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    shapes = [
+        f"{n}: {tuple(state[n].shape)} != {tuple(own[n].shape)}" for n in own.keys() & state.keys() if state[n].shape != own[n].shape
+    ]
+    if missing or extra or shapes:
+        raise ValueError(
+            f"the weights in {folder} are of another config: {len(missing)} tensors missing {missing[:3]}, "
+            f"{len(extra)} unknown {extra[:3]}, {len(shapes)} of another shape {shapes[:3]}; "
+            f"load them with the {CONFIG} beside them, or start a new run"
+        )
+    agent.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in state.items()})
+
+
+def _find(name_or_path: str) -> Path:
+    folder = Path(name_or_path)
+    if not folder.exists():
+        names = shipped()
+        if "/" in name_or_path or name_or_path not in names:
+            choose(name_or_path, names, what="agent (neither a folder nor a shipped name)")
+        resource = importlib.resources.files("opengato") / "assets" / "agents" / name_or_path
+        return Path(str(resource))
+    if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
+        return folder
+    inside = [folder / "agent", *sorted(folder.glob("checkpoints/step-*/agent"), reverse=True)]
+    for candidate in inside:
+        if (candidate / WEIGHTS).is_file():
+            return candidate
+    raise ValueError(f"{folder} holds no agent: expected {CONFIG} and {WEIGHTS} in it, in agent/ or in a checkpoint")

@@ -1,0 +1,137 @@
+"""Cached decoding: feed sequences, sample what comes next.
+
+Letters: B rows, T slots, D width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from opengato.agent.slots import slots_of
+from opengato.core.backbone import CachedBackbone
+from opengato.core.episode import ArraySpec
+from opengato.core.modality import Sampling
+from opengato.core.sequence import TokenSequence, concatenate
+
+if TYPE_CHECKING:
+    from opengato.agent.model import Agent
+
+
+TEXT = ArraySpec(name="text", kind="text", dtype="str")
+IMAGE = ArraySpec(name="image", kind="image", shape=(-1, -1, 3), dtype="uint8")
+
+
+class Decoding:
+    """Several sequences of one agent, decoded side by side; row b has its own length and its own past."""
+
+    def __init__(self, agent: Agent, rows: int):
+        backbone = agent.backbone
+        if not isinstance(backbone, CachedBackbone):
+            raise ValueError(f"{type(backbone).__name__} cannot decode step by step: it keeps no cache")
+        self.agent = agent
+        self.backbone = backbone
+        self.cache = backbone.new_cache(rows)
+        self.length = [0] * rows
+
+    def reset(self, row: int) -> None:
+        """Start a new sequence in `row`."""
+        self.cache.reset(row)
+        self.length[row] = 0
+
+    @torch.inference_mode()
+    def feed(self, rows: list[int], sequences: list[TokenSequence]) -> Tensor:
+        """Append a sequence to each row; the hidden state h_BD after the last position of each."""
+        for row, sequence in zip(rows, sequences, strict=True):
+            if len(sequence) == 0 or sequence.position_T[0] != self.length[row]:
+                raise ValueError(
+                    f"row {row} holds {self.length[row]} positions; received {len(sequence)} that start at "
+                    f"{sequence.position_T[0] if len(sequence) else 'nowhere'}"
+                )
+            self.length[row] += len(sequence)
+        limit = self.agent.context
+        last_BD = torch.zeros(len(rows), self.backbone.width, device=self.agent.device)
+        longest = max(len(sequence) for sequence in sequences)
+        for start in range(0, longest, limit):
+            members = [b for b, sequence in enumerate(sequences) if len(sequence) > start]
+            parts = [_slice(sequences[b], start, start + limit) for b in members]
+            slots = slots_of(parts, self.agent.device)
+            x_BTD = self.agent.embed_slots(slots.payload, slots.slot_N, slots.local_BT)
+            rows_B = torch.tensor([rows[b] for b in members], device=self.agent.device)
+            h_BTD = self.backbone.extend(x_BTD, slots.position_BT, slots.mask_BT, self.cache, rows_B)
+            ends_B = slots.mask_BT.sum(1) - 1
+            last_BD[members] = h_BTD[torch.arange(len(members)), ends_B]
+        return last_BD
+
+    @torch.inference_mode()
+    def sample(self, h_BD: Tensor, name: str, spec: ArraySpec, sampling: Sampling) -> np.ndarray:
+        """One payload row of modality `name` for each hidden state: (B, *payload_shape)."""
+        return self.agent.modality(name).sample(h_BD, spec, sampling).cpu().numpy()
+
+    def sequence(self, name: str, row: int, payload: np.ndarray, step: int) -> TokenSequence:
+        """Sampled payload rows (n, ...) as the sequence to feed next into `row`."""
+        names = self.agent.config.layout.order
+        count = len(payload)
+        start = self.length[row]
+        return TokenSequence(
+            names=names,
+            modality_T=np.full(count, names.index(name), np.int16),
+            payload={name: payload},
+            predict_T=np.zeros(count, bool),
+            step_T=np.full(count, step, np.int32),
+            local_T=np.full(count, -1, np.int32),
+            position_T=np.arange(start, start + count, dtype=np.int32),
+        )
+
+
+def _slice(sequence: TokenSequence, start: int, stop: int) -> TokenSequence:
+    if start == 0 and stop >= len(sequence):
+        return sequence
+    index_T = np.arange(len(sequence))
+    # A slice may begin with a target, which no sequence may: here nothing is predicted, so the marks are dropped.
+    unmarked = replace(sequence, predict_T=np.zeros(len(sequence), bool))
+    return unmarked.take((index_T >= start) & (index_T < stop))
+
+
+def read(agent: Agent, inputs: list[Any], instruction: str = "") -> TokenSequence:
+    """Pictures and strings in the order given, after the instruction, as one sequence."""
+    serializer = agent.serializer
+    parts = [serializer.prompt(instruction)]
+    for item in inputs:
+        spec = TEXT if isinstance(item, str) else IMAGE
+        value = item if isinstance(item, (str, bytes)) else np.asarray(item)
+        position = sum(len(part) for part in parts)
+        parts.append(serializer.observation({spec.name: spec}, {spec.name: value}, step=0, position=position))
+    return concatenate(parts)
+
+
+def generate(
+    agent: Agent,
+    inputs: list[Any] | str,
+    max_new_tokens: int = 64,
+    sampling: Sampling | None = None,
+    instruction: str = "",
+) -> str:
+    """Write text after `inputs`: pictures (PIL, arrays (H, W, 3) uint8, encoded bytes) and strings.
+
+    A last string is continued; strings before it and pictures are what the model has seen. Stops at the end marker.
+    """
+    inputs = [inputs] if isinstance(inputs, str) else list(inputs)
+    serializer = agent.serializer
+    decoding = Decoding(agent, 1)
+    name = serializer.layout.modality("action", TEXT)
+    sampling = sampling or Sampling()
+    h_BD = decoding.feed([0], [read(agent, inputs, instruction)])
+    end = serializer.codecs[name].encode([""], TEXT, "action")[0]
+    written: list[np.ndarray] = []
+    for _ in range(max_new_tokens):
+        token = decoding.sample(h_BD, name, TEXT, sampling)
+        if np.array_equal(token, end):
+            break
+        written.append(token)
+        h_BD = decoding.feed([0], [decoding.sequence(name, 0, token, step=0)])
+    return serializer.codecs[name].decode(np.concatenate(written), TEXT) if written else ""

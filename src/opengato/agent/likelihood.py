@@ -1,0 +1,74 @@
+"""How likely an episode is, teacher forced; and vectors for retrieval.
+
+Letters: B rows, T slots, N positions of one modality, D width.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from opengato.agent.generate import read
+from opengato.agent.slots import Slots, slots_of
+from opengato.core.episode import Episode
+from opengato.core.sequence import TokenSequence
+
+if TYPE_CHECKING:
+    from opengato.agent.model import Agent
+
+SLOTS_AT_ONCE = 8192  # bounds memory: rows are chosen so that a padded block holds at most so many slots
+
+
+@torch.inference_mode()
+def log_likelihood(agent: Agent, episodes: list[Episode]) -> list[np.ndarray]:
+    """Negative log-likelihood (nats) of each predicted position of each episode, in order."""
+    sequences = [agent.serializer.episode(episode) for episode in episodes]
+    results: list[np.ndarray] = [np.zeros(0)] * len(sequences)
+    for members in _blocks(sequences):
+        block = [sequences[i] for i in members]
+        slots, h_BTD = _hidden(agent, block)
+        rows, width = slots.mask_BT.shape
+        nll_S = torch.zeros(rows * width, device=agent.device)
+        for name, payload_NP in slots.payload.items():
+            index = block[0].names.index(name)
+            marks = [sequence.predict_T[sequence.modality_T == index] for sequence in block]
+            target_N = torch.from_numpy(np.concatenate(marks)).to(agent.device)
+            if bool(target_N.any()):
+                slot_N = slots.slot_N[name][target_N]
+                nll_S[slot_N] = agent.modality(name).loss(h_BTD.flatten(0, 1)[slot_N - 1], payload_NP[target_N])
+        for i, sequence, nll_T in zip(members, block, nll_S.view(rows, width).cpu().numpy(), strict=True):
+            results[i] = nll_T[: len(sequence)][sequence.predict_T]
+    return results
+
+
+@torch.inference_mode()
+def embed(agent: Agent, inputs: list[list[Any]]) -> np.ndarray:
+    """The mean hidden state of each list of pictures and strings: (n, D) float32."""
+    sequences = [read(agent, items) for items in inputs]
+    vectors = np.zeros((len(sequences), agent.backbone.width), np.float32)
+    for members in _blocks(sequences):
+        slots, h_BTD = _hidden(agent, [sequences[i] for i in members])
+        mask_BT1 = slots.mask_BT[..., None]
+        vectors[members] = ((h_BTD * mask_BT1).sum(1) / mask_BT1.sum(1)).cpu().numpy()
+    return vectors
+
+
+def _hidden(agent: Agent, sequences: list[TokenSequence]) -> tuple[Slots, Tensor]:
+    slots = slots_of(sequences, agent.device)
+    x_BTD = agent.embed_slots(slots.payload, slots.slot_N, slots.local_BT)
+    document_BT = torch.where(slots.mask_BT, 0, -1)
+    return slots, agent.backbone(x_BTD, document_BT, slots.position_BT)
+
+
+def _blocks(sequences: list[TokenSequence]) -> list[list[int]]:
+    """Indices in blocks of similar length."""
+    blocks: list[list[int]] = []
+    for i in sorted(range(len(sequences)), key=lambda i: len(sequences[i])):
+        if blocks and (len(blocks[-1]) + 1) * len(sequences[i]) <= SLOTS_AT_ONCE:
+            blocks[-1].append(i)
+        else:
+            blocks.append([i])
+    return blocks

@@ -1,0 +1,152 @@
+"""The agent: embed each modality into its slots, run the trunk, let each modality's head read its slots.
+
+Letters: B rows, T slots, N positions of one modality, D width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from opengato.agent import generate, likelihood
+from opengato.agent.policy import SinglePolicy
+from opengato.core.backbone import Backbone
+from opengato.core.batch import PackedBatch
+from opengato.core.episode import Episode
+from opengato.core.modality import Modality, Sampling
+from opengato.core.serialize import Layout, Serializer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    """All that rebuilds an agent: modalities by name in the order of the layout, routes, a backbone.
+
+    `context` is the length of a training row in slots; `num_local` places within a step's observation are told apart.
+    """
+
+    modalities: dict[str, Any]
+    routes: dict[str, str]
+    backbone: Any
+    context: int = 256
+    num_local: int = 32
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(order=tuple(self.modalities), routes=self.routes)
+
+    def serializer(self) -> Serializer:
+        """The layout rule with this config's codecs (numpy only: fit for loader workers)."""
+        return Serializer(self.layout, {name: modality.codec() for name, modality in self.modalities.items()})
+
+    def build(self) -> Agent:
+        return Agent(self)
+
+
+class Agent(nn.Module):
+    """One network for all modalities and tasks. `card` says what it was trained on; see `opengato.load`."""
+
+    def __init__(self, config: Config, card: dict[str, Any] | None = None):
+        super().__init__()
+        self.config = config
+        self.card: dict[str, Any] = card or {}
+        self.backbone: Backbone = config.backbone.build()
+        width = self.backbone.width
+        self.modalities = nn.ModuleDict({name: m.build(width) for name, m in config.modalities.items()})
+        # Place 0 is "not in an observation"; place i + 1 is the i-th position of a step's observation.
+        self.local = nn.Embedding(config.num_local + 1, width)
+        nn.init.normal_(self.local.weight, std=0.2)
+        self.serializer = config.serializer()
+
+    @property
+    def context(self) -> int:
+        """Slots of a training row."""
+        return self.config.context
+
+    @property
+    def num_parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    @property
+    def device(self) -> torch.device:
+        return self.local.weight.device
+
+    def modality(self, name: str) -> Modality:
+        module = self.modalities[name]
+        assert isinstance(module, Modality)
+        return module
+
+    def embed_slots(self, payload: dict[str, Tensor], slot_N: dict[str, Tensor], local_BT: Tensor) -> Tensor:
+        """Vectors x_BTD of all slots; a slot without a row (padding) holds its local code alone."""
+        place_BT = (local_BT.to(torch.int64) + 1).clamp(max=self.config.num_local)
+        x_SD = self.local(place_BT).flatten(0, 1)
+        for name, rows_NP in payload.items():
+            if len(rows_NP):
+                x_SD = x_SD.index_add(0, slot_N[name], self.modality(name).embed(rows_NP).to(x_SD.dtype))
+        return x_SD.view(*local_BT.shape, -1)
+
+    def forward(self, batch: PackedBatch) -> Tensor:
+        """Hidden states h_BTD of a packed batch."""
+        x_BTD = self.embed_slots(batch.payload, batch.slot_N, batch.local_BT)
+        return self.backbone(x_BTD, batch.document_BT, batch.position_BT)
+
+    def losses(self, batch: PackedBatch) -> dict[str, Tensor]:
+        """Negative log-likelihood of each predicted row, by modality; heads run on those rows alone."""
+        h_SD = self(batch).flatten(0, 1)
+        losses = {}
+        for name, rows_NP in batch.payload.items():
+            target_N = batch.predict_N[name]
+            if bool(target_N.any()):
+                before_N = batch.slot_N[name][target_N] - 1
+                losses[name] = self.modality(name).loss(h_SD[before_N], rows_NP[target_N])
+        return losses
+
+    def policy(
+        self,
+        task_id: str,
+        instruction: str | None = None,
+        prompt: Episode | None = None,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> SinglePolicy:
+        """The agent in one environment: `policy.reset()`, then `policy.act(observation)`.
+
+        `instruction` defaults to the task's; `prompt` is a demonstration that the model reads first.
+        """
+        return SinglePolicy(self, task_id, instruction, prompt, Sampling(temperature=temperature), seed)
+
+    def generate(
+        self, inputs: list[Any] | str, max_new_tokens: int = 64, temperature: float = 0.0, seed: int = 0, top_p: float = 0.95
+    ) -> str:
+        """Text after pictures (PIL, uint8 arrays (H, W, 3), encoded bytes) and strings; stops at the end marker."""
+        generator = torch.Generator(device=self.device).manual_seed(seed)
+        sampling = Sampling(temperature=temperature, top_p=top_p, generator=generator)
+        return generate.generate(self, inputs, max_new_tokens, sampling)
+
+    def log_likelihood(self, episodes: list[Episode]) -> list[np.ndarray]:
+        """Negative log-likelihood (nats) of each predicted position of each episode, in order."""
+        return likelihood.log_likelihood(self, episodes)
+
+    def embed(self, inputs: list[list[Any]]) -> np.ndarray:
+        """One vector (n, D) an item, each a list of pictures and strings: the mean hidden state, for retrieval."""
+        return likelihood.embed(self, inputs)
+
+    def spec(self) -> str:
+        """What goes in, what comes out, tasks, size and context, as text."""
+        lines = [
+            f"opengato agent: {self.num_parameters / 1e6:.2f}M parameters, context {self.context} positions",
+            f"backbone: {self.config.backbone}",
+        ]
+        for route, name in self.config.routes.items():
+            lines.append(f"  {route:24s} -> {name}: {self.config.modalities[name]}"[:160])
+        tasks = self.card.get("tasks", [])
+        if tasks:
+            families: dict[str, list[str]] = {}
+            for task in tasks:
+                families.setdefault(task.split("/")[0], []).append(task.split("/")[1])
+            lines += [f"{family}: {len(names)} tasks ({', '.join(names)})" for family, names in families.items()]
+        return "\n".join(lines)
+

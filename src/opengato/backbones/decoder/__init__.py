@@ -1,0 +1,120 @@
+"""Decoder: a pre-norm (LayerNorm without bias) causal transformer with rotary positions, SwiGLU and a rolling cache.
+
+Letters: B rows, T slots, S places of the cache, D width, H heads, K head width.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from opengato.core.backbone import CachedBackbone
+from opengato.nn.attention import attend, same_document, visible
+from opengato.nn.cache import RollingCache
+from opengato.nn.layers import SwiGLU
+from opengato.nn.positions import rotary_angles, rotate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    """`window` positions of the past are visible, and the first `sinks` of a document always (its instruction)."""
+
+    width: int = 256
+    depth: int = 6
+    heads: int = 4
+    hidden: int = 704
+    window: int = 256
+    sinks: int = 64
+    rotary_base: float = 10_000.0
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads or (self.width // self.heads) % 2:
+            raise ValueError(f"`width` (={self.width}) / `heads` (={self.heads}) must be a whole even number")
+
+    def build(self) -> Decoder:
+        return Decoder(self)
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + feed-forward(norm(x))."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.heads = config.heads
+        self.norm_attention = nn.LayerNorm(config.width, bias=False)
+        self.qkv = nn.Linear(config.width, 3 * config.width, bias=False)
+        self.out = nn.Linear(config.width, config.width, bias=False)
+        self.norm_hidden = nn.LayerNorm(config.width, bias=False)
+        self.feed_forward = SwiGLU(config.width, config.hidden)
+        scale = 0.02 / math.sqrt(2 * config.depth)
+        for weight, std in ((self.qkv, 0.04), (self.out, scale), (self.feed_forward.out, scale)):
+            nn.init.normal_(weight.weight, std=std)
+
+    def project(self, x_BTD: Tensor, angles: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys (both rotated) and values, each (B, H, T, K)."""
+        qkv = self.qkv(self.norm_attention(x_BTD))
+        q, k, v = rearrange(qkv, "b t (three h k) -> three b h t k", three=3, h=self.heads)
+        return rotate(q, angles), rotate(k, angles), v
+
+    def finish(self, x_BTD: Tensor, attended_BHTK: Tensor) -> Tensor:
+        """The residual stream after attention and feed-forward."""
+        x_BTD = x_BTD + self.out(rearrange(attended_BHTK, "b h t k -> b t (h k)"))
+        return x_BTD + self.feed_forward(self.norm_hidden(x_BTD))
+
+
+class Decoder(CachedBackbone):
+    """The trunk; its hidden states are normalised, ready for heads."""
+
+    causal = True
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.config = config
+        self.width = config.width
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
+        self.norm = nn.LayerNorm(config.width, bias=False)
+
+    def _angles(self, position_BT: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        cos, sin = rotary_angles(position_BT, self.width // self.config.heads, self.config.rotary_base)
+        return cos.to(dtype), sin.to(dtype)
+
+    def forward(self, x_BTD: Tensor, document_BT: Tensor, position_BT: Tensor) -> Tensor:
+        mask_BTS = same_document(document_BT)
+        mask_BTS = mask_BTS & visible(position_BT, position_BT, self.config.window, self.config.sinks)
+        # A padded slot sees itself, lest its softmax be empty.
+        mask_BTS = mask_BTS | torch.eye(mask_BTS.shape[1], dtype=torch.bool, device=mask_BTS.device)
+        angles = self._angles(position_BT, x_BTD.dtype)
+        for block in self.blocks:
+            q, k, v = block.project(x_BTD, angles)
+            x_BTD = block.finish(x_BTD, attend(q, k, v, mask_BTS))
+        return self.norm(x_BTD)
+
+    def new_cache(self, rows: int) -> RollingCache:
+        config = self.config
+        head_width = config.width // config.heads
+        cache = RollingCache(config.depth, rows, config.heads, head_width, config.window, config.sinks)
+        return cache.to(self.norm.weight.device, self.norm.weight.dtype)
+
+    def extend(self, x_BTD: Tensor, position_BT: Tensor, mask_BT: Tensor, cache: RollingCache, rows_B: Tensor) -> Tensor:
+        if x_BTD.shape[1] > self.config.window:
+            raise ValueError(f"{x_BTD.shape[1]} positions at once exceed the window of {self.config.window}: cut them")
+        used = cache.used(rows_B)
+        new_BT = torch.where(mask_BT, position_BT, -1)
+        # Old and new keys side by side: writing first could overwrite a key that an earlier new query still sees.
+        keys_BS = torch.cat([cache.position_RS[rows_B, :used], new_BT], dim=1)
+        mask_BTS = visible(position_BT, keys_BS, self.config.window, self.config.sinks)
+        mask_BTS[:, :, used:] |= torch.eye(x_BTD.shape[1], dtype=torch.bool, device=x_BTD.device)
+        angles = self._angles(position_BT, x_BTD.dtype)
+        place_BT = cache.place(position_BT)
+        for layer, block in enumerate(self.blocks):
+            q, k, v = block.project(x_BTD, angles)
+            k_all = torch.cat([cache.key[layer, rows_B, :, :used], k], dim=2)
+            v_all = torch.cat([cache.value[layer, rows_B, :, :used], v], dim=2)
+            x_BTD = block.finish(x_BTD, attend(q, k_all, v_all, mask_BTS))
+            cache.write_layer(layer, rows_B, place_BT, (k, v), mask_BT)
+        cache.write_positions(rows_B, place_BT, position_BT, mask_BT)
+        return self.norm(x_BTD)

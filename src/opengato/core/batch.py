@@ -1,0 +1,76 @@
+"""Packed batches: many documents in rows without padding worth naming.
+
+Letters: B rows, T slots of a row, N positions of one modality in the whole batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PackedBatch:
+    """What the agent trains on; it loops over `payload` and never asks what a modality is.
+
+    `payload[m]` (N, ...) rows of modality m; `slot_N[m]` their flat slots b * T + t; `predict_N[m]` True where the row
+    is a target, predicted from the slot before. `document_BT` numbers the documents of a row from 0, -1 is padding;
+    `position_BT` is the absolute place in the document's episode, `local_BT` the place within a step's observation
+    (-1 elsewhere). Construction counts: every slot that is not padding holds exactly one row.
+    """
+
+    payload: dict[str, Tensor]
+    slot_N: dict[str, Tensor]
+    predict_N: dict[str, Tensor]
+    document_BT: Tensor
+    position_BT: Tensor
+    local_BT: Tensor
+    source_BT: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        rows, slots = self.document_BT.shape
+        filled = torch.zeros(rows * slots, dtype=torch.int64)
+        document = self.document_BT.cpu().reshape(-1)
+        for name, slot_N in self.slot_N.items():
+            if not len(self.payload[name]) == len(slot_N) == len(self.predict_N[name]):
+                raise ValueError(
+                    f"{name!r}: payload has {len(self.payload[name])} rows, slot_N {len(slot_N)}, "
+                    f"predict_N {len(self.predict_N[name])}"
+                )
+            slot = slot_N.cpu()
+            filled.index_add_(0, slot, torch.ones_like(slot))
+            target = slot[self.predict_N[name].cpu()]
+            if bool((target % slots == 0).any()) or bool((document[target] != document[target - 1]).any()):
+                raise ValueError(
+                    f"{name!r}: a target opens its document, so nothing comes before it to predict it from"
+                )
+        wanted = (document >= 0).to(torch.int64)
+        if not torch.equal(filled, wanted):
+            counts = ", ".join(f"{name}={len(slot)}" for name, slot in self.slot_N.items())
+            raise ValueError(
+                f"{int(wanted.sum())} slots hold a document but modalities fill {int(filled.sum())}: {counts}; "
+                f"{int((filled > 1).sum())} slots are filled twice"
+            )
+
+    @property
+    def num_positions(self) -> int:
+        """Slots that are not padding."""
+        return int((self.document_BT >= 0).sum())
+
+    def to(self, device: torch.device | str) -> PackedBatch:
+        """The same batch on another device."""
+
+        def move(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+            return {name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()}
+
+        return replace(
+            self,
+            payload=move(self.payload),
+            slot_N=move(self.slot_N),
+            predict_N=move(self.predict_N),
+            document_BT=self.document_BT.to(device),
+            position_BT=self.position_BT.to(device),
+            local_BT=self.local_BT.to(device),
+        )

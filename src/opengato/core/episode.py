@@ -1,0 +1,163 @@
+"""Episodes: the only record of opengato.
+
+A game, a robot trajectory, a captioned picture and a page of a book are all an `Episode`: arrays indexed by step,
+described by `ArraySpec`s. Letters: S steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+Kind = Literal["text", "image", "discrete", "continuous"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArraySpec:
+    """What one field of a step holds.
+
+    `name` carries meaning (`"metaworld/state"`): statistics and reports are keyed by it. `shape` is that of one step
+    and may hold -1 where it varies (image sizes). A `discrete` value lies in [0, num_values); a `continuous` one in
+    [low, high], where None means unbounded. `meaning` says it in words, with units.
+    """
+
+    name: str
+    kind: Kind
+    shape: tuple[int, ...] = ()
+    dtype: str = "float32"
+    low: float | None = None
+    high: float | None = None
+    num_values: int | None = None
+    meaning: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", tuple(self.shape))
+        if self.kind not in get_args(Kind):
+            raise ValueError(f"`kind` (={self.kind!r}) of spec {self.name!r} must be one of {get_args(Kind)}")
+        if (self.num_values is not None) != (self.kind == "discrete"):
+            raise ValueError(f"spec {self.name!r}: `num_values` belongs to discrete values and to them alone")
+
+    @property
+    def size(self) -> int:
+        """Numbers in one step's value."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    def validate(self, value: Any, where: str = "value", steps: int | None = None) -> None:
+        """Raise ValueError, saying where and what, unless `value` fits; with `steps`, a stack (S, *shape) must."""
+        fail = f"{where} does not fit its spec {self.name!r}: "
+        if self.kind == "text" or (self.kind == "image" and not _is_numeric(value)):
+            items = [value] if steps is None else list(value)
+            wanted = str if self.kind == "text" else bytes
+            if steps is not None and len(items) != steps:
+                raise ValueError(f"{fail}received {len(items)} steps, expected {steps}")
+            for item in items:
+                if not isinstance(item, wanted):
+                    raise ValueError(f"{fail}received {type(item).__name__}, expected {wanted.__name__}")
+            return
+        array = np.asarray(value)
+        expected = self.shape if steps is None else (steps, *self.shape)
+        if array.ndim != len(expected) or any(e not in (-1, a) for a, e in zip(array.shape, expected, strict=True)):
+            raise ValueError(f"{fail}received shape {array.shape}, expected {expected}")
+        if self.kind == "continuous":
+            if not np.isfinite(array).all():
+                raise ValueError(f"{fail}received {int((~np.isfinite(array)).sum())} values that are not finite")
+            self._check_range(array, self.low, self.high, fail)
+        elif self.kind == "discrete":
+            if not np.issubdtype(array.dtype, np.integer):
+                raise ValueError(f"{fail}received dtype {array.dtype}, expected integers")
+            self._check_range(array, 0, (self.num_values or 1) - 1, fail)
+        elif array.dtype != np.uint8:
+            raise ValueError(f"{fail}received dtype {array.dtype}, expected uint8 pixels or encoded bytes")
+
+    @staticmethod
+    def _check_range(array: np.ndarray, low: float | None, high: float | None, fail: str) -> None:
+        if array.size == 0:
+            return
+        lowest, highest = array.min(), array.max()
+        if (low is not None and lowest < low - 1e-4) or (high is not None and highest > high + 1e-4):
+            raise ValueError(f"{fail}received values in [{lowest:g}, {highest:g}], expected [{low}, {high}]")
+
+
+def _is_numeric(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype != object
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Episode:
+    """What happened from a reset to the end, or one document (a single step whose action is its text).
+
+    `observations[name]` and `actions[name]` hold S values each: arrays (S, *spec.shape), or object arrays (S,) of
+    `str` for text and of encoded `bytes` (PNG, JPEG) for pictures. Action t answers observation t. An action is what
+    the policy meant to do; where a collector disturbed its execution, `provenance` says so. `actions` may lie outside
+    a controller's tolerance: codecs clip, the record does not.
+
+    Example: a captioned picture has `observations={"image": [png_bytes]}` and `actions={"caption": ["red panda"]}`.
+    """
+
+    task: str
+    instruction: str
+    observation_specs: dict[str, ArraySpec]
+    action_specs: dict[str, ArraySpec]
+    observations: dict[str, np.ndarray]
+    actions: dict[str, np.ndarray]
+    rewards: np.ndarray
+    terminated: bool = True
+    truncated: bool = False
+    success: bool | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def num_steps(self) -> int:
+        return len(self.rewards)
+
+    @property
+    def episode_return(self) -> float:
+        """Sum of rewards, undiscounted."""
+        return float(np.sum(self.rewards, dtype=np.float64))
+
+    def validate(self) -> Episode:
+        """Return self, or raise ValueError saying what, where, received, expected."""
+        if self.num_steps == 0:
+            raise ValueError(f"episode of {self.task!r} has no steps")
+        sides = (
+            ("observation", self.observation_specs, self.observations),
+            ("action", self.action_specs, self.actions),
+        )
+        for side, specs, values in sides:
+            if specs.keys() != values.keys():
+                raise ValueError(
+                    f"episode of {self.task!r}: {side} fields {sorted(values)} do not match the specs {sorted(specs)}"
+                )
+            for name, spec in specs.items():
+                spec.validate(
+                    values[name], where=f"{side} {name!r} of an episode of {self.task!r}", steps=self.num_steps
+                )
+        if not np.isfinite(self.rewards).all():
+            raise ValueError(f"episode of {self.task!r}: rewards hold values that are not finite")
+        return self
+
+
+def objects(items: list[Any]) -> np.ndarray:
+    """An object array (S,) of strings or bytes, never split into characters by numpy."""
+    array = np.empty(len(items), dtype=object)
+    array[:] = items
+    return array
+
+
+def document(task: str, text: str, *, image: bytes | None = None, instruction: str = "", **provenance: Any) -> Episode:
+    """A one-step episode: write `text`, having seen `image` (encoded bytes) if there is one."""
+    field_name = "text" if image is None else "caption"
+    return Episode(
+        task=task,
+        instruction=instruction,
+        observation_specs={}
+        if image is None
+        else {"image": ArraySpec(name="image", kind="image", shape=(-1, -1, 3), dtype="uint8")},
+        action_specs={field_name: ArraySpec(name=field_name, kind="text", dtype="str")},
+        observations={} if image is None else {"image": objects([image])},
+        actions={field_name: objects([text])},
+        rewards=np.zeros(1, np.float32),
+        provenance=provenance,
+    )

@@ -1,0 +1,42 @@
+"""The contract of a modality: a codec (numpy), an embedder and a head (torch).
+
+Letters: N positions of this modality, D width, P payload features.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from opengato.core.episode import ArraySpec
+from opengato.core.serialize import Codec
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampling:
+    """How to choose: `temperature` 0 takes the best, above 0 draws with `generator`; `top_p` keeps a nucleus."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    generator: torch.Generator | None = None
+
+
+class Modality(nn.Module, ABC):
+    """Embeds payload rows, scores them as targets, and samples them. The trunk never knows which modality it serves."""
+
+    codec: Codec
+
+    @abstractmethod
+    def embed(self, payload_NP: Tensor) -> Tensor:
+        """Rows (N, *payload_shape) as vectors x_ND."""
+
+    def loss(self, h_ND: Tensor, payload_NP: Tensor) -> Tensor:
+        """Negative log-likelihood (nats) of each row given the hidden state of the slot before it: (N,)."""
+        raise ValueError(f"{type(self).__name__} has no head: it can be observed but not predicted")
+
+    def sample(self, h_ND: Tensor, spec: ArraySpec, sampling: Sampling) -> Tensor:
+        """Rows (N, *payload_shape) chosen from the hidden states before them, within what `spec` allows."""
+        raise ValueError(f"{type(self).__name__} has no head: it can be observed but not predicted")

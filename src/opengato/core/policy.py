@@ -1,0 +1,46 @@
+"""The contract of what acts: a batched policy over environments side by side."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from opengato.core.environment import TaskInfo
+
+Values = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """An observation twice: `raw` as the environment gave it, `values` as the arrays of the task's specs."""
+
+    raw: Any
+    values: Values
+
+
+class Policy(ABC):
+    """An actor in many environments at once; slot n is the n-th environment and the episode that runs in it."""
+
+    name: str
+
+    def describe(self, task: TaskInfo) -> str:
+        """What an episode's provenance calls this policy."""
+        return self.name
+
+    @abstractmethod
+    def begin(self, slot: int, task: TaskInfo, instruction: str, env: gymnasium.Env | None, seed: int) -> None:
+        """An episode starts in `slot`: `env` has just been reset with `seed`. ExpertFailed drops the episode.
+
+        `env` is None where the caller steps an environment of its own (a robot, say).
+        """
+
+    @abstractmethod
+    def act(self, slots: list[int], observed: list[Observed]) -> list[Values | None]:
+        """For each slot the arrays of the task's action specs, or None to give up its episode, which is dropped."""
+
+    def end(self, slot: int) -> None:  # noqa: B027 - most policies keep nothing
+        """The episode in `slot` is over."""

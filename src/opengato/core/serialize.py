@@ -1,0 +1,204 @@
+"""The one layout rule: how an episode becomes a sequence of positions, in training and in acting.
+
+Order (after Gato, [Reed et al. 2022, arXiv:2205.06175, sec. 2.1]): the instruction once, then for each step the
+observations (texts, then images, then arrays, each by sorted key), the separator if the layout has one, and the
+actions by sorted key. Letters: S steps, T positions, N positions of one modality.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from opengato.core.episode import ArraySpec, Episode
+from opengato.core.sequence import TokenSequence, concatenate
+
+Role = Literal["instruction", "observation", "separator", "action"]
+_PROMPTS = 4096  # instructions kept encoded
+_KIND_ORDER = {"text": 0, "image": 1, "discrete": 2, "continuous": 2}
+
+
+class Codec(ABC):
+    """Turns values into payload rows and back, in numpy. A row is what one position carries."""
+
+    payload_shape: tuple[int, ...]
+    payload_dtype: str
+
+    @abstractmethod
+    def num_positions(self, spec: ArraySpec) -> int | None:
+        """Positions that one step's value of this spec takes; None if it depends on the value."""
+
+    @abstractmethod
+    def encode(self, values: Any, spec: ArraySpec, role: Role) -> tuple[np.ndarray, np.ndarray]:
+        """Values of S steps as rows (N, *payload_shape) in order, and how many rows each step got (S,)."""
+
+    @abstractmethod
+    def decode(self, payload: np.ndarray, spec: ArraySpec) -> Any:
+        """The value of one step from its rows (n, *payload_shape)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layout:
+    """Which modality carries what: `routes["action/continuous"] = "continuous"`.
+
+    Keys are `role/kind` plus `"instruction"` and, optionally, `"separator"`. `order` lists the modalities; a sequence
+    names them by this order, so that adding one at the end leaves old checkpoints right.
+    """
+
+    order: tuple[str, ...]
+    routes: dict[str, str]
+
+    def __post_init__(self) -> None:
+        for route, modality in self.routes.items():
+            if modality not in self.order:
+                raise ValueError(
+                    f"route {route!r} leads to {modality!r}, which is not among the modalities {self.order}"
+                )
+
+    def modality(self, role: Role, spec: ArraySpec) -> str:
+        route = f"{role}/{spec.kind}"
+        if route not in self.routes:
+            raise ValueError(
+                f"{role} {spec.name!r} is {spec.kind}, but this model has no modality for {route!r}; "
+                f"it has {sorted(self.routes)}"
+            )
+        return self.routes[route]
+
+
+class Serializer:
+    """Applies a `Layout` with the codecs of a model. Training calls `episode`; acting calls `prompt`, then for each
+    step `observation` and `action`. The pieces join to the same sequence: a test holds this.
+    """
+
+    def __init__(self, layout: Layout, codecs: Mapping[str, Codec]):
+        self.layout = layout
+        self.codecs = codecs
+        self._prompts: dict[str, TokenSequence] = {}
+
+    def episode(self, episode: Episode) -> TokenSequence:
+        """The whole episode, instruction first; actions are predicted."""
+        head = self.prompt(episode.instruction)
+        body = self._steps(
+            episode.observation_specs,
+            episode.observations,
+            episode.action_specs,
+            episode.actions,
+            num_steps=episode.num_steps,
+            first_position=len(head),
+        )
+        return concatenate([head, body])
+
+    def prompt(self, instruction: str) -> TokenSequence:
+        """The begin marker and the instruction."""
+        if instruction not in self._prompts:  # the same few come again with every episode
+            name = self.layout.routes["instruction"]
+            spec = ArraySpec(name="instruction", kind="text", dtype="str")
+            rows, counts = self.codecs[name].encode([instruction], spec, "instruction")
+            fields = [(name, rows, counts, -1, False)]
+            if len(self._prompts) >= _PROMPTS:
+                self._prompts.clear()
+            self._prompts[instruction] = self._assemble(fields, num_steps=1, first_step=-1, first_position=0)
+        return self._prompts[instruction]
+
+    def observation(
+        self, specs: Mapping[str, ArraySpec], values: Mapping[str, Any], step: int, position: int
+    ) -> TokenSequence:
+        """One step's observation (and the separator), to be answered by an action at `position + len`."""
+        stacked = {name: _stack(value) for name, value in values.items()}
+        return self._steps(specs, stacked, {}, {}, num_steps=1, first_step=step, first_position=position)
+
+    def action(
+        self, specs: Mapping[str, ArraySpec], values: Mapping[str, Any], step: int, position: int
+    ) -> TokenSequence:
+        """One step's action, as if it had been recorded."""
+        stacked = {name: _stack(value) for name, value in values.items()}
+        fields = self._action_fields(specs, stacked)
+        return self._assemble(fields, num_steps=1, first_step=step, first_position=position)
+
+    def action_slots(self, specs: Mapping[str, ArraySpec]) -> list[tuple[str, str, int | None]]:
+        """What an action is made of, in order: (field, modality, positions or None where open-ended)."""
+        slots = []
+        for name in sorted(specs):
+            modality = self.layout.modality("action", specs[name])
+            slots.append((name, modality, self.codecs[modality].num_positions(specs[name])))
+        return slots
+
+    def _steps(
+        self,
+        observation_specs: Mapping[str, ArraySpec],
+        observations: Mapping[str, Any],
+        action_specs: Mapping[str, ArraySpec],
+        actions: Mapping[str, Any],
+        *,
+        num_steps: int,
+        first_position: int,
+        first_step: int = 0,
+    ) -> TokenSequence:
+        fields = []
+        for name in sorted(observation_specs, key=lambda n: (_KIND_ORDER[observation_specs[n].kind], n)):
+            spec = observation_specs[name]
+            modality = self.layout.modality("observation", spec)
+            rows, counts = self.codecs[modality].encode(observations[name], spec, "observation")
+            fields.append((modality, rows, counts, 0, False))
+        if "separator" in self.layout.routes and observation_specs:
+            modality = self.layout.routes["separator"]
+            spec = ArraySpec(name="separator", kind="discrete", num_values=1, dtype="int64")
+            rows, counts = self.codecs[modality].encode(np.zeros(num_steps, np.int64), spec, "separator")
+            fields.append((modality, rows, counts, 0, False))
+        fields += self._action_fields(action_specs, actions)
+        return self._assemble(fields, num_steps=num_steps, first_step=first_step, first_position=first_position)
+
+    def _action_fields(self, specs: Mapping[str, ArraySpec], values: Mapping[str, Any]) -> list[tuple]:
+        fields = []
+        for name in sorted(specs):
+            modality = self.layout.modality("action", specs[name])
+            rows, counts = self.codecs[modality].encode(values[name], specs[name], "action")
+            fields.append((modality, rows, counts, -1, True))
+        return fields
+
+    def _assemble(self, fields: list[tuple], *, num_steps: int, first_step: int, first_position: int) -> TokenSequence:
+        """Interleave fields (modality, rows (N, ...), counts (S,), local, predict) by step, without a loop over steps."""
+        order = self.layout.order
+        counts_SF = np.stack([counts for _, _, counts, _, _ in fields], axis=1)
+        if counts_SF.shape[0] != num_steps:
+            raise ValueError(f"fields hold {counts_SF.shape[0]} steps, expected {num_steps}")
+        flat = counts_SF.reshape(-1)
+        field_T = np.repeat(np.tile(np.arange(len(fields)), num_steps), flat)
+        step_T = np.repeat(np.repeat(np.arange(num_steps), len(fields)), flat)
+        length = len(field_T)
+        starts_S = np.concatenate([[0], counts_SF.sum(1).cumsum()[:-1]])
+        place_T = np.arange(length) - starts_S[step_T]  # place within the step; observations come first
+        indices = np.array([order.index(field[0]) for field in fields], np.int16)
+        observed = np.array([field[3] >= 0 for field in fields], bool)
+        predicted = np.array([field[4] for field in fields], bool)
+        # Two fields of one modality in a step must interleave by step too: sort their rows by place in the sequence.
+        payload = {}
+        for index in dict.fromkeys(indices.tolist()):
+            members = [f for f in range(len(fields)) if indices[f] == index]
+            rows = np.concatenate([fields[f][1] for f in members])
+            if len(members) > 1:
+                places = np.concatenate([np.flatnonzero(field_T == f) for f in members])
+                rows = rows[np.argsort(places, kind="stable")]
+            payload[order[index]] = rows
+        return TokenSequence(
+            names=order,
+            modality_T=indices[field_T],
+            payload=payload,
+            predict_T=predicted[field_T],
+            step_T=(step_T + first_step).astype(np.int32),
+            local_T=np.where(observed[field_T], place_T, -1).astype(np.int32),
+            position_T=np.arange(first_position, first_position + length, dtype=np.int32),
+        )
+
+
+def _stack(value: Any) -> np.ndarray:
+    """A single step's value as a stack of one."""
+    if isinstance(value, (str, bytes)):
+        stacked = np.empty(1, dtype=object)
+        stacked[0] = value
+        return stacked
+    return np.asarray(value)[None]

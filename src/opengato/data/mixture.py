@@ -1,0 +1,222 @@
+"""Which documents come when: sources mixed by their share of positions, as a pure function of (seed, group).
+
+A group is a few rows packed together, the unit of the order. Letters: E episodes, B rows, T slots of a row.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from opengato.core.config import choose
+from opengato.core.episode import Episode
+from opengato.core.serialize import Serializer
+from opengato.data.documents import Document, DocumentMaker, is_text
+from opengato.data.packing import Rows
+from opengato.data.store import EpisodeStore
+
+MIN_GAP = 16  # slots; a shorter stretch of text teaches too little to be worth a begin marker
+_SAMPLE = 64  # documents measured per source
+_SAMPLE_KEY = 0x6F70656E6761746F  # any number that is no seed of a run
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceConfig:
+    """A store and its share of the mixture.
+
+    `weight` is its share of positions relative to the other sources. `tasks` (names or patterns such as `babyai/*`)
+    restricts it; empty means all. Its tasks are drawn uniformly unless `task_weights` gives theirs (others count 1).
+    """
+
+    path: str
+    weight: float = 1.0
+    tasks: tuple[str, ...] = ()
+    task_weights: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MixtureConfig:
+    """Sources by name, `length` slots of a row (T), `rows_per_group` rows packed together, `seed` of the order."""
+
+    sources: dict[str, SourceConfig]
+    length: int = 1024
+    rows_per_group: int = 8
+    seed: int = 0
+
+
+class Source:
+    """One store as an endless supply of episodes: task by weight, then an episode of the task, uniformly."""
+
+    def __init__(self, name: str, config: SourceConfig, maker: DocumentMaker, length: int):
+        self.name = name
+        self.weight = float(config.weight)
+        self.store = EpisodeStore(config.path)
+        if not (self.weight > 0 and np.isfinite(self.weight)):
+            raise ValueError(f"source {name!r}: `weight` is {config.weight}, expected a positive number")
+        if len(self.store) == 0:
+            raise ValueError(f"source {name!r}: the store {config.path!r} has no episodes")
+        self.tasks = self._select(config)
+        for task in config.task_weights:
+            choose(task, self.tasks, what=f"task in `task_weights` of source {name!r}:")
+        weights = np.array([config.task_weights.get(task, 1.0) for task in self.tasks])
+        if (weights < 0).any() or weights.sum() <= 0:
+            raise ValueError(f"source {name!r}: `task_weights` must not be negative, nor all 0")
+        self._cumulative = np.cumsum(weights / weights.sum())
+        by_task = np.argsort(self.store.task_E, kind="stable")
+        counts = np.bincount(self.store.task_E, minlength=len(self.store.task_names))
+        pieces = dict(zip(self.store.task_names, np.split(by_task, np.cumsum(counts)[:-1]), strict=True))
+        self._episodes = [pieces[task] for task in self.tasks]
+        self._measure(maker, length)
+
+    def _select(self, config: SourceConfig) -> list[str]:
+        known = list(self.store.tasks())
+        if not config.tasks:
+            return known
+        chosen: dict[str, None] = {}
+        for pattern in config.tasks:
+            matches = fnmatch.filter(known, pattern)
+            if not matches:
+                choose(pattern, known, what=f"task of source {self.name!r}:")
+            chosen.update(dict.fromkeys(matches))
+        return list(chosen)
+
+    def _measure(self, maker: DocumentMaker, length: int) -> None:
+        """Lengths (in positions, at most T) of a fixed sample, and whether all of it is plain text."""
+        generator = _generator(_SAMPLE_KEY, 0)
+        lengths, texts = [], []
+        for _ in range(_SAMPLE):
+            index = self.draw(generator)
+            with _Naming(self, index):
+                episode = self.store[index]
+                texts.append(is_text(episode))
+                lengths.append(len(maker.make(episode, length, generator)))
+        self.lengths = np.array(lengths)
+        self.mean_length = float(self.lengths.mean())
+        self.is_text = all(texts)
+
+    def draw(self, generator: np.random.Generator) -> int:
+        """The index of an episode."""
+        task = min(int(np.searchsorted(self._cumulative, generator.random(), side="right")), len(self.tasks) - 1)
+        episodes = self._episodes[task]
+        return int(episodes[generator.integers(len(episodes))])
+
+    def phase(self, generator: np.random.Generator) -> float:
+        """Positions from here to the next document's start, in an endless chain of documents of this source."""
+        length = generator.choice(self.lengths, p=self.lengths / self.lengths.sum())
+        return float(length * generator.random())
+
+
+class _Naming:
+    """Says which episode of which source an error came from."""
+
+    def __init__(self, source: Source, index: int, group: int | None = None):
+        self.where = f"source {source.name!r}, episode {index} ({source.store.task(index)})"
+        self.where += "" if group is None else f", group {group}"
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception):
+            raise ValueError(f"{self.where}: {type(error).__name__}: {error}") from error
+
+
+class Mixture:
+    """`group(g)`: the rows of group g, always the same for the same config and data, whoever asks.
+
+    Sources get positions in proportion to their weights. For each source of a group, longest documents first, the
+    positions left are shared out by weight, and the documents that start within the share of an endless chain of the
+    source's documents, entered at a random place, are drawn: this gives each its share in expectation however long its
+    documents are, and each document the same chance however long it is. They are packed by best fit; plain text,
+    which can be cut anywhere, comes last and fills the rows. [Renewal theory: a stationary chain of mean length m has
+    q / m starts in a stretch of q.]
+    """
+
+    Config: ClassVar[type[MixtureConfig]] = MixtureConfig
+
+    def __init__(self, config: MixtureConfig, serializer: Serializer):
+        if not config.sources:
+            raise ValueError("a mixture needs at least one source")
+        if config.length < 2 * MIN_GAP or config.rows_per_group < 1:
+            raise ValueError(
+                f"`length` is {config.length} and `rows_per_group` {config.rows_per_group}: "
+                f"expected at least {2 * MIN_GAP} and 1"
+            )
+        self.config = config
+        self.maker = DocumentMaker(serializer)
+        self.sources = [Source(name, source, self.maker, config.length) for name, source in config.sources.items()]
+        self.names = tuple(source.name for source in self.sources)
+        numbers = range(len(self.sources))
+        self._fillers = [s for s in numbers if self.sources[s].is_text]
+        self._planned = sorted(
+            (s for s in numbers if not self.sources[s].is_text), key=lambda s: -self.sources[s].mean_length
+        )
+
+    def group(self, index: int) -> list[list[Document]]:
+        """`rows_per_group` lists of documents, each at most `length` positions long in all."""
+        generator = _generator(self.config.seed, index)
+        rows = Rows(self.config.rows_per_group, self.config.length)
+        rows.place(self._plan(index, generator))
+        if self._fillers:
+            self._fill(rows, index, generator)
+        return rows.documents
+
+    def weights(self) -> dict[str, float]:
+        """The share of positions asked for, by source."""
+        total = sum(source.weight for source in self.sources)
+        return {source.name: source.weight / total for source in self.sources}
+
+    def describe(self) -> list[dict[str, object]]:
+        """One line per source, for a log or a table."""
+        shares = self.weights()
+        return [
+            {
+                "source": source.name,
+                "share": shares[source.name],
+                "tasks": len(source.tasks),
+                "episodes": int(sum(len(episodes) for episodes in source._episodes)),
+                "mean_length": source.mean_length,
+                "text": source.is_text,
+                "fingerprint": source.store.fingerprint,
+            }
+            for source in self.sources
+        ]
+
+    def _plan(self, group: int, generator: np.random.Generator) -> list[Document]:
+        documents: list[Document] = []
+        left = self.config.rows_per_group * self.config.length
+        weight_left = sum(source.weight for source in self.sources)
+        for s in self._planned:
+            source = self.sources[s]
+            quota = max(0, left) * source.weight / weight_left
+            weight_left -= source.weight
+            start = source.phase(generator)
+            while start < quota:
+                document = self._draw(s, self.config.length, group, generator)
+                documents.append(document)
+                start += len(document)
+                left -= len(document)
+        return documents
+
+    def _fill(self, rows: Rows, group: int, generator: np.random.Generator) -> None:
+        """Fill what is left of each row with text of one source, drawn by weight: so texts keep their shares."""
+        weights = np.array([self.sources[s].weight for s in self._fillers])
+        for row in range(len(rows.room)):
+            s = self._fillers[int(generator.choice(len(weights), p=weights / weights.sum()))]
+            while rows.room[row] >= MIN_GAP:
+                rows.put(row, self._draw(s, rows.room[row], group, generator))
+
+    def _draw(self, s: int, limit: int, group: int, generator: np.random.Generator) -> Document:
+        source = self.sources[s]
+        index = source.draw(generator)
+        with _Naming(source, index, group):
+            episode: Episode = source.store[index]
+            return Document(sequence=self.maker.make(episode, limit, generator), source=s, episode=index)
+
+
+def _generator(seed: int, index: int) -> np.random.Generator:
+    """Independent streams for each (seed, index) [Salmon et al. 2011, Parallel random numbers]."""
+    return np.random.Generator(np.random.Philox(key=np.array([seed, index], np.uint64)))

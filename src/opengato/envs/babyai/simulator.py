@@ -1,0 +1,166 @@
+"""BabyAI's environments and their bot: the half of the family that loads minigrid."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import gymnasium
+import minigrid  # noqa: F401 - registers the levels
+import numpy as np
+from minigrid.core.actions import Actions
+from minigrid.envs.babyai.core import roomgrid_level
+from minigrid.utils.baby_ai_bot import BabyAIBot
+from PIL import Image
+
+from opengato.core.environment import ExpertFailed
+
+# Level generators print each rejected draw. Shadowing `print` in that one module silences them in every thread, which
+# redirecting the process's stdout would not.
+vars(roomgrid_level)["print"] = lambda *_, **__: None
+
+# Looks of the bot at its stack of subgoals before one action. Plans needed at most 9 in 3000 episodes of all levels,
+# with none or a fifth of the actions disturbed; on UnlockToUnlock the bot pushes subgoals without end. It looks in
+# every turn of the only loop that the map does not bound, so that this count stops it always, in any thread or
+# process, and at the same step on any machine, as a clock would not.
+MAX_LOOKS = 100
+
+
+def make(gym_id: str, render_size: int) -> BabyAIEnv:
+    """A level by its Gymnasium id, without the layers that check every step."""
+    mode = "rgb_array" if render_size else None
+    level = gymnasium.make(gym_id, render_mode=mode, disable_env_checker=True).unwrapped
+    assert isinstance(level, roomgrid_level.RoomGridLevel)
+    return BabyAIEnv(level, render_size)
+
+
+class BabyAIEnv(gymnasium.Wrapper):
+    """A level that tells success, remembers the executed action for the bot, and draws small pictures fast."""
+
+    def __init__(self, level: roomgrid_level.RoomGridLevel, render_size: int) -> None:
+        super().__init__(level)
+        self.level = level
+        self.render_size = render_size
+        self.last_action: int | None = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Start an episode; `seed` fixes its map and mission."""
+        self.last_action = None
+        return self.level.reset(seed=seed, options=options)
+
+    def step(self, action: int) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        """A step of minigrid with `info["success"]`: only a solved mission is rewarded."""
+        observation, reward, terminated, truncated, info = self.level.step(action)
+        self.last_action = int(action)
+        return observation, float(reward), terminated, truncated, {**info, "success": reward > 0}
+
+    def render(self) -> np.ndarray:
+        """The whole map, the seen part brighter: uint8 (render_size, render_size, 3), black where it is not square."""
+        size = self.render_size
+        if size <= 0:
+            raise ValueError(f"received render_size={size} at make, expected > 0 for pictures; make the task again so")
+        tiles = max(self.level.width, self.level.height)
+        frame = self.level.get_frame(highlight=True, tile_size=-(-size // tiles))
+        height, width = frame.shape[:2]
+        side = max(height, width)
+        if height != width:
+            square = np.zeros((side, side, 3), np.uint8)
+            top, left = (side - height) // 2, (side - width) // 2
+            square[top : top + height, left : left + width] = frame
+            frame = square
+        return frame if side == size else np.asarray(Image.fromarray(frame).resize((size, size), Image.Resampling.BOX))
+
+
+class BotExpert:
+    """The bot as an expert: called with each observation of one episode, it answers with an action."""
+
+    def __init__(self, env: gymnasium.Env) -> None:
+        self.env = _find(env)
+        self.level = self.env.level
+        self.next_step = self.level.step_count
+        with self._failures():
+            self.bot = _Bot(self.level)
+
+    def __call__(self, observation: dict[str, Any]) -> int:
+        """The planned action in 0..6, after whatever action was executed since the last call.
+
+        ExpertFailed: the bot cannot go on with this episode. ValueError: a step went by without asking it.
+        """
+        if self.level.step_count != self.next_step:
+            raise ValueError(
+                f"the BabyAI expert was asked at step {self.level.step_count}, expected {self.next_step}: ask it "
+                "once for every observation, also where another action is executed, and make a new one after each reset"
+            )
+        self.next_step += 1
+        with self._failures():
+            action = self.bot.plan_action(observation["image"], self.env.last_action)
+            if action == Actions.done:
+                raise RuntimeError("it believes that it is done")
+        return int(action)
+
+    @contextmanager
+    def _failures(self) -> Generator[None]:
+        """Any error of the bot as ExpertFailed: it fails by assertions, and by positions that it could not find."""
+        try:
+            yield
+        except Exception as error:
+            raise ExpertFailed(
+                f"BabyAIBot cannot go on with {self.level.mission!r} at step {self.level.step_count}: "
+                f"{type(error).__name__} {error}"
+            ) from error
+
+
+def _find(env: gymnasium.Env) -> BabyAIEnv:
+    """The layer that remembers the last action, below any wrappers."""
+    layer = env
+    while not isinstance(layer, BabyAIEnv):
+        if not isinstance(layer, gymnasium.Wrapper):
+            raise ValueError(f"received the environment {env}, expected one made by the family 'babyai'")
+        layer = layer.env
+    return layer
+
+
+class _Plan(list):
+    """The bot's stack of subgoals, which can be looked at only so often before an action."""
+
+    looks = 0
+
+    def __getitem__(self, index: Any) -> Any:
+        self.looks += 1
+        if self.looks > MAX_LOOKS:
+            raise RuntimeError(f"it plans in circles: {MAX_LOOKS} turns and no action")
+        return super().__getitem__(index)
+
+
+class _Bot(BabyAIBot):
+    """The bot of minigrid, fed with observations and stopped when it plans in circles."""
+
+    def __init__(self, level: roomgrid_level.RoomGridLevel) -> None:
+        super().__init__(level)
+        self.level = level
+        self.stack = self.subgoals = _Plan(self.stack)
+        self.image = np.zeros((0, 0, 3), np.uint8)
+
+    def plan_action(self, image: np.ndarray, last_action: int | None) -> int:
+        """The next action, seeing `image` (7, 7, 3) after `last_action` (None at the start)."""
+        self.image = image
+        self.subgoals.looks = 0
+        return self.replan(last_action)
+
+    def _process_obs(self) -> None:
+        """Mark the cells in view as seen.
+
+        The bot would compute its view a second time for this, a third of the time of an episode; the cells seen are
+        those whose object in the observation is not 0 ("unseen").
+        """
+        size = self.level.agent_view_size
+        ahead, right = self.level.dir_vec, self.level.right_vec
+        corner = self.level.agent_pos + ahead * (size - 1) - right * (size // 2)
+        i, j = np.nonzero(self.image[:, :, 0])
+        x = corner[0] - ahead[0] * j + right[0] * i
+        y = corner[1] - ahead[1] * j + right[1] * i
+        inside = (x >= 0) & (x < self.vis_mask.shape[0]) & (y >= 0) & (y < self.vis_mask.shape[1])
+        self.vis_mask[x[inside], y[inside]] = True

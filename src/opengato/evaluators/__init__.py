@@ -1,0 +1,166 @@
+"""Measure an agent: returns against random and expert, bits per byte, the right caption among others.
+
+>>> report = evaluate(agent, "babyai,metaworld", episodes=50)
+>>> print(report.table())
+
+Each kind of measurement is a folder here, found by its name (`contract.Evaluator`); a new one needs no list edited.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import importlib.metadata
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from opengato.core.config import choose, plugin, plugins
+from opengato.evaluators.acting import Player
+from opengato.evaluators.contract import Evaluator, Settings
+from opengato.evaluators.report import Aggregate, Report, TaskResult
+from opengato.evaluators.statistics import Interval
+from opengato.rollout import Policy
+
+__all__ = [
+    "Aggregate",
+    "Evaluator",
+    "Interval",
+    "Player",
+    "Report",
+    "Settings",
+    "TaskResult",
+    "evaluate",
+    "evaluator_of",
+    "run_task",
+    "select_tasks",
+]
+PACKAGES = ("numpy", "torch", "gymnasium", "minigrid", "metaworld", "mujoco")
+
+
+def evaluate(
+    agent: Player,
+    tasks: str | Sequence[str],
+    episodes: int = 50,
+    seed: int = 0,
+    progress: bool = True,
+    settings: Settings | None = None,
+) -> Report:
+    """Measure `agent` (or `"random"`, `"expert"`, a `Policy`) on tasks, as `select_tasks` reads them.
+
+    Control tasks are played with the seeds [seed, seed + episodes), greedily. A task for which no honest score exists
+    (its expert is not above random) is in `report.left_out`. `settings` replaces `episodes` and `seed`.
+    """
+    settings = settings or Settings(episodes=episodes, seed=seed)
+    started = time.perf_counter()
+    chosen = select_tasks(tasks, trained_tasks(agent))
+    unfit = {task: evaluator_of(task).unfit(task) for task in chosen}
+    kept = [task for task in chosen if unfit[task] is None]
+    results = []
+    with _progress(progress) as bar:
+        overall = bar.add_task("all tasks", total=len(kept))
+        for task in kept:
+            row = bar.add_task(task, total=evaluator_of(task).num_samples(task, settings))
+            results.append(run_task(agent, task, settings, on_sample=functools.partial(bar.advance, row)))
+            bar.remove_task(row)
+            bar.advance(overall)
+    return Report(
+        agent=describe(agent),
+        results=tuple(results),
+        left_out={task: why for task, why in unfit.items() if why is not None},
+        seconds=time.perf_counter() - started,
+        versions=versions(),
+    )
+
+
+def run_task(agent: Player, task_id: str, settings: Settings, on_sample: Any = lambda: None) -> TaskResult:
+    """Measure one task; `on_sample()` is called after each episode, window or picture."""
+    evaluator = evaluator_of(task_id)
+    samples: dict[str, list[float]] = {}
+    for name, value in evaluator.measure(agent, task_id, settings):
+        samples.setdefault(name, []).append(value)
+        if name == evaluator.counted:
+            on_sample()
+    return evaluator.summarise(task_id, samples, settings)
+
+
+@functools.cache
+def evaluators_by_family() -> dict[str, Evaluator]:
+    """Every evaluator found, by each family it measures."""
+    found: dict[str, Evaluator] = {}
+    for name in plugins("evaluators"):
+        evaluator = plugin("evaluators", name).Evaluator()
+        found |= dict.fromkeys(evaluator.families(), evaluator)
+    return found
+
+
+def evaluator_of(task_id: str) -> Evaluator:
+    """What measures `family/name`; an unknown family is a ValueError with the near ones."""
+    return evaluators_by_family()[choose(task_id.partition("/")[0], evaluators_by_family(), what="family of tasks")]
+
+
+def select_tasks(expression: str | Sequence[str], trained: Iterable[str] | None) -> list[str]:
+    """Task ids named by `expression`, each once, in its order; `trained` are those the agent learnt (None: any).
+
+    `"babyai"` means the tasks of that family among `trained`, `"babyai/*"` all of the family, `"babyai/GoTo*"` those
+    that match, `"babyai/GoToLocal"` one. Parts are separated by commas. ValueError where a part names nothing.
+    """
+    known = None if trained is None else set(trained)
+    parts = expression.split(",") if isinstance(expression, str) else list(expression)
+    chosen: dict[str, None] = {}
+    for part in (part.strip() for part in parts):
+        if part:
+            chosen |= dict.fromkeys(_matching(part, known))
+    if not chosen:
+        raise ValueError(f"received tasks {expression!r}, expected at least one, such as 'babyai' or 'text/austen'")
+    return list(chosen)
+
+
+def _matching(part: str, known: set[str] | None) -> list[str]:
+    family, separator, _ = part.partition("/")
+    available = evaluator_of(part).tasks(family)
+    if not separator:
+        chosen = [task for task in available if known is None or task in known]
+        if not chosen:
+            raise ValueError(
+                f"the agent was trained on no task of {family!r} (it knows {len(known or ())} tasks: "
+                f"{', '.join(sorted(known or ())[:6]) or 'none'} ...); '{family}/*' names all of the family"
+            )
+        return chosen
+    if "*" in part:
+        chosen = fnmatch.filter(available, part)
+        if not chosen:
+            raise ValueError(f"no task matches {part!r}; '{family}/*' names {len(available)}")
+        return chosen
+    return [choose(part, available, what="task")]
+
+
+def trained_tasks(agent: Player) -> list[str] | None:
+    """Ids that an agent was trained on, from its card; None for a policy that was never trained."""
+    return None if isinstance(agent, str | Policy) else list(agent.card["tasks"])
+
+
+def describe(agent: Player) -> dict[str, Any]:
+    """Who was measured, as plain values for a report."""
+    if isinstance(agent, str | Policy):
+        return {"name": agent if isinstance(agent, str) else agent.name}
+    return {"name": str(agent.card.get("name", "agent")), "parameters": int(agent.num_parameters)}
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that scores depend on, those that are installed."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _progress(shown: bool) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True, disable=not shown)

@@ -1,0 +1,59 @@
+"""The contract of an evaluator: a folder under `opengato/evaluators/` whose `__init__.py` exports `Evaluator`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opengato.evaluators.report import TaskResult
+
+Samples = Mapping[str, Sequence[float]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """How much to measure. Episode i of a control task has seed `seed + i`, whatever `num_envs` is.
+
+    `documents` limits the held-out pictures or windows of text; None takes all.
+    """
+
+    episodes: int = 50
+    seed: int = 0
+    num_envs: int = 16
+    documents: int | None = None
+
+
+class Evaluator(ABC):
+    """One kind of measurement. Stateless, no constructor arguments; found by the name of its folder.
+
+    `measure` is a generator of (name, value): what was seen, as it comes. `summarise` makes a result of all values,
+    so that it can be checked by hand without an agent. `counted` is the name that comes once per sample, in order.
+    """
+
+    counted: str
+
+    @abstractmethod
+    def families(self) -> list[str]:
+        """First parts of the task ids that it measures."""
+
+    @abstractmethod
+    def tasks(self, family: str) -> list[str]:
+        """All ids of a family that it can measure."""
+
+    def unfit(self, task_id: str) -> str | None:
+        """Why no honest score can be given for a task, whoever acts; None where one can."""
+        return None
+
+    @abstractmethod
+    def num_samples(self, task_id: str, settings: Settings) -> int | None:
+        """Samples that `measure` will count, for a progress bar; None where only the agent can tell."""
+
+    @abstractmethod
+    def measure(self, agent: Any, task_id: str, settings: Settings) -> Iterator[tuple[str, float]]:
+        """Yield the values of every sample."""
+
+    @abstractmethod
+    def summarise(self, task_id: str, samples: Samples, settings: Settings) -> TaskResult:
+        """The result, from the values by name."""

@@ -1,0 +1,98 @@
+"""Control: roll out episodes on held-out seeds and hold the return against random and the expert."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from opengato.core.config import plugins
+from opengato.core.environment import TaskInfo
+from opengato.envs import all_tasks, find_task
+from opengato.evaluators import contract
+from opengato.evaluators.acting import Player, policy_of
+from opengato.evaluators.report import NORMALISED, TaskResult
+from opengato.evaluators.statistics import Interval, bootstrap_mean, proportion
+from opengato.rollout import TRAIN_SEED, rollout
+
+
+class Evaluator(contract.Evaluator):
+    """Score = (mean return - random) / (expert - random), with a bootstrap interval over episodes.
+
+    Random and expert are the measured means of the family's `scores.json` and count as exact. Success is that of any
+    step of the episode, with Wilson's interval.
+    """
+
+    counted = "return"
+
+    def families(self) -> list[str]:
+        return plugins("envs")
+
+    def tasks(self, family: str) -> list[str]:
+        return [task.id for task in all_tasks(family)]
+
+    def unfit(self, task_id: str) -> str | None:
+        try:
+            find_task(task_id).normalise(0.0)
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def num_samples(self, task_id: str, settings: contract.Settings) -> int:
+        return settings.episodes
+
+    def measure(self, agent: Player, task_id: str, settings: contract.Settings) -> Iterator[tuple[str, float]]:
+        """`return`, `length` (steps) and, where defined, `success` (0 or 1) of each episode, in order of its seed."""
+        if settings.episodes < 1 or settings.seed < 0 or settings.seed + settings.episodes > TRAIN_SEED:
+            raise ValueError(
+                f"received episodes={settings.episodes}, seed={settings.seed}; expected at least one episode and seeds "
+                f"in [0, {TRAIN_SEED}): from there on they are for training"
+            )
+        run = rollout(
+            task_id,
+            policy_of(agent),
+            episodes=settings.episodes,
+            seed=settings.seed,
+            num_envs=settings.num_envs,
+        )
+        for episode in run:
+            yield "return", episode.episode_return
+            yield "length", float(episode.num_steps)
+            if episode.success is not None:
+                yield "success", float(episode.success)
+
+    def summarise(self, task_id: str, samples: contract.Samples, settings: contract.Settings) -> TaskResult:
+        """The normalised score of the episodes; ValueError if there is none, since every one was given up."""
+        return score(find_task(task_id), samples, settings)
+
+
+def score(task: TaskInfo, samples: contract.Samples, settings: contract.Settings) -> TaskResult:
+    """The result of a task with known anchors, from the returns, lengths and successes of its episodes."""
+    returns = samples.get("return", ())
+    if not returns or task.random_score is None or task.expert_score is None:
+        raise ValueError(f"task {task.id!r}: {len(returns)} episodes finished, expected at least one and both anchors")
+    random, expert = task.random_score.mean, task.expert_score.mean
+    rng = np.random.default_rng(settings.seed)
+    mean = bootstrap_mean(returns, rng)
+    figures = {
+        "return": mean,
+        "return std": Interval(value=float(np.std(returns))),
+        "length": bootstrap_mean(samples["length"], rng),
+    }
+    if "success" in samples:
+        figures["success"] = proportion(int(sum(samples["success"])), len(samples["success"]))
+    notes = {"expert": task.expert or "unnamed"}
+    if len(returns) < settings.episodes:
+        notes["given up"] = f"{settings.episodes - len(returns)} of {settings.episodes} episodes, by the policy itself"
+    return TaskResult(
+        task=task.id,
+        metric=NORMALISED,
+        score=mean.scaled(random, expert - random),
+        figures=figures,
+        references={"random": random, "expert": expert},
+        samples={**{name: tuple(values) for name, values in samples.items()}}
+        | {"score": tuple(task.normalise(value) for value in returns)},
+        num_samples=len(returns),
+        seed=settings.seed,
+        notes=notes,
+    )

@@ -1,0 +1,77 @@
+"""Likelihood: bits per byte of held-out text, which no change of tokenizer can flatter."""
+
+from __future__ import annotations
+
+import itertools
+import lzma
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from opengato.agent.model import Agent
+from opengato.evaluators import contract
+from opengato.evaluators.heldout import held_out_tasks, held_out_text
+from opengato.evaluators.likelihood.windows import TextWindows
+from opengato.evaluators.report import TaskResult
+from opengato.evaluators.statistics import bootstrap_ratio
+
+METRIC = "bits per byte"
+BATCH = 32
+
+
+class Evaluator(contract.Evaluator):
+    """bits per byte = -sum of log2 p(token | text before it) / UTF-8 bytes of the text, teacher forced.
+
+    The text is read in windows that fit the agent's context and overlap by half, so that all but the first tokens see
+    at least half a context; each byte is scored in exactly one window. The marker that ends a document is no byte and
+    not scored. Beside it: xz -9e of the same bytes, which starts knowing no language.
+    """
+
+    counted = "bytes"
+
+    def families(self) -> list[str]:
+        return ["text"]
+
+    def tasks(self, family: str) -> list[str]:
+        return held_out_tasks(family)
+
+    def num_samples(self, task_id: str, settings: contract.Settings) -> int | None:
+        return settings.documents
+
+    def measure(self, agent: Agent, task_id: str, settings: contract.Settings) -> Iterator[tuple[str, float]]:
+        """`nats` and `bytes` of each window, in order."""
+        windows = TextWindows(agent.serializer, agent.context)
+        pieces = itertools.islice(windows.cut(held_out_text(task_id)), settings.documents)
+        while batch := list(itertools.islice(pieces, BATCH)):
+            documents = [piece.document(task_id) for piece in batch]
+            for piece, nats in zip(batch, agent.log_likelihood(documents), strict=True):
+                if len(nats) != piece.num_rows:
+                    raise ValueError(
+                        f"the agent scored {len(nats)} rows of a window that its tokenizer cuts into {piece.num_rows}"
+                    )
+                yield "nats", float(np.sum(nats[piece.scored], dtype=np.float64))
+                yield "bytes", float(piece.num_bytes)
+
+    def summarise(self, task_id: str, samples: contract.Samples, settings: contract.Settings) -> TaskResult:
+        """Bits per byte over all windows, with a bootstrap interval over windows."""
+        num_bytes = int(sum(samples["bytes"]))
+        scored = held_out_text(task_id).encode()[:num_bytes]
+        rate = bootstrap_ratio(samples["nats"], samples["bytes"], np.random.default_rng(settings.seed))
+        return TaskResult(
+            task=task_id,
+            metric=METRIC,
+            score=rate.scaled(0.0, math.log(2)),
+            figures={},
+            references={"xz -9e": xz_bits_per_byte(scored)},
+            samples={name: tuple(values) for name, values in samples.items()},
+            num_samples=len(samples["bytes"]),
+            seed=settings.seed,
+            higher_is_better=False,
+            notes={"bytes": f"{num_bytes:,}"},
+        )
+
+
+def xz_bits_per_byte(data: bytes) -> float:
+    """Size of `data` after `xz -9e`, in bits per byte of `data`."""
+    return 8 * len(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME)) / len(data)

@@ -1,0 +1,105 @@
+"""A report as tables for the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from opengato.evaluators.report import Report, TaskResult
+
+GOOD, FAIR = 0.75, 0.25
+NARROW = 108  # columns; below, the anchors and some intervals make room for the rest
+
+
+def report_tables(report: Report, width: int) -> Group:
+    """Control tasks, other tasks, aggregates and what was left out; a part without rows is not shown.
+
+    `width` is that of the terminal in columns.
+    """
+    narrow = width < NARROW
+    control = [result for result in report.results if "score" in result.samples]
+    others = [result for result in report.results if "score" not in result.samples]
+    parts: list[RenderableType] = []
+    if control:
+        parts += [control_table(control, narrow), aggregate_table(report, narrow)]
+    if others:
+        parts.append(other_table(others))
+    for task, why in report.left_out.items():
+        parts.append(Text(f"left out: {task} ({why})"))
+    return Group(*(parts or [Text("nothing was measured")]))
+
+
+def control_table(results: list[TaskResult], narrow: bool = False) -> Table:
+    """One row a task: return beside random and expert, success, normalised score with its interval."""
+    table = _table("Control: 0 is random, 1 is the expert")
+    table.add_column("task", no_wrap=True)
+    names = ("episodes", "return ± std", "random", "expert", "success [95 %]", "score [95 %]")
+    for name in ("n", "return", "success", "score [95 %]") if narrow else names:
+        table.add_column(name, justify="right", no_wrap=True)
+    for result in results:
+        success = result.figures.get("success")
+        mean, std = result.figures["return"].value, result.figures["return std"].value
+        cells = [escape(result.task), str(result.num_samples)]
+        if narrow:
+            cells += [f"{mean:.4g}", "-" if success is None else f"{success.value:.2f}"]
+        else:
+            cells += [f"{mean:.4g} ± {std:.2g}", *(f"{result.references[name]:.4g}" for name in ("random", "expert"))]
+            cells.append("-" if success is None else str(success))
+        table.add_row(*cells, Text(str(result.score), style=_style(result.score.value)))
+    return table
+
+
+def other_table(results: list[TaskResult]) -> Table:
+    """One row a task: its metric and what to compare it with."""
+    table = _table("Text and pictures")
+    table.add_column("task", no_wrap=True)
+    table.add_column("measured as")
+    table.add_column("n", justify="right", no_wrap=True)
+    table.add_column("result [95 %]", justify="right", no_wrap=True)
+    table.add_column("compare with")
+    for result in results:
+        compare = {name: f"{value:.2f}" for name, value in result.references.items()}
+        compare |= {name: f"{figure.value:.2f}" for name, figure in result.figures.items()}
+        compare |= result.notes
+        table.add_row(
+            escape(result.task),
+            f"{result.metric} ({'more' if result.higher_is_better else 'less'} is better)",
+            str(result.num_samples),
+            Text(str(result.score), style="bold"),
+            "; ".join(f"{name} {escape(text)}" for name, text in compare.items()),
+        )
+    return table
+
+
+def aggregate_table(report: Report, narrow: bool = False) -> Table:
+    """One row a family: mean, median and IQM over its tasks, and how many tasks reach each threshold."""
+    aggregates = report.aggregates()
+    thresholds = list(next(iter(aggregates.values())).above)
+    reach = [f"≥ {threshold:g}" for threshold in thresholds]
+    table = _table("Control by family, over tasks")
+    table.add_column("family", no_wrap=True)
+    names = ("tasks", "mean [95 %]", "median", "IQM", "tasks ≥ " + " ".join(f"{t:g}" for t in thresholds))
+    for name in names if narrow else ("tasks", "mean [95 %]", "median [95 %]", "IQM [95 %]", *reach):
+        table.add_column(name, justify="right", no_wrap=not narrow)
+    for name, row in aggregates.items():
+        counts = [str(row.above[threshold]) for threshold in thresholds]
+        if narrow:
+            cells = [str(row.mean), f"{row.median.value:.2f}", f"{row.iqm.value:.2f}", "  ".join(counts)]
+        else:
+            cells = [str(row.mean), str(row.median), str(row.iqm), *counts]
+        table.add_row(escape(name), str(row.num_tasks), *cells)
+    return table
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def _style(score: float) -> str:
+    return "bold green" if score >= GOOD else "yellow" if score >= FAIR else "red"

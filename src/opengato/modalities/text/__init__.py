@@ -1,0 +1,101 @@
+"""Text: SentencePiece pieces with byte fallback, one position a piece.
+
+[Kudo & Richardson 2018, arXiv:1808.06226]. Letters: N positions, D width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sentencepiece
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from opengato.core.episode import ArraySpec
+from opengato.core.modality import Modality, Sampling
+from opengato.core.serialize import Codec, Role
+from opengato.nn.layers import TIED_SCALE, TIED_STD
+from opengato.nn.sampling import choose_ids
+
+SHIPPED = "tokenizer.model"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    """`tokenizer` is the shipped model's name or a path to a SentencePiece model."""
+
+    tokenizer: str = SHIPPED
+
+    def codec(self) -> TextCodec:
+        return TextCodec(self.tokenizer)
+
+    def build(self, width: int) -> Text:
+        return Text(self.codec(), width)
+
+
+class TextCodec(Codec):
+    """`<s>` opens an instruction; `</s>` ends a text that is to be written, so that free generation stops.
+
+    A piece is one row of shape (). `decode(encode(x)) == x` for any text: unknown characters fall back to bytes.
+    """
+
+    payload_shape = ()
+    payload_dtype = "int64"
+
+    def __init__(self, tokenizer: str = SHIPPED):
+        self.tokenizer = tokenizer
+        shipped = importlib.resources.files("opengato") / "assets" / SHIPPED
+        path = str(shipped) if tokenizer == SHIPPED else tokenizer
+        self._pieces = sentencepiece.SentencePieceProcessor(model_file=path)
+        self.bos, self.eos = self._pieces.bos_id(), self._pieces.eos_id()
+        self.num_values = self._pieces.vocab_size()
+
+    def __reduce__(self) -> tuple:
+        return TextCodec, (self.tokenizer,)
+
+    def num_positions(self, spec: ArraySpec) -> int | None:
+        return None
+
+    def encode(self, values: Any, spec: ArraySpec, role: Role) -> tuple[np.ndarray, np.ndarray]:
+        pieces = self._pieces.encode([str(value) for value in values])
+        if role == "instruction":
+            pieces = [[self.bos, *ids] for ids in pieces]
+        elif role == "action":
+            pieces = [[*ids, self.eos] for ids in pieces]
+        counts = np.array([len(ids) for ids in pieces], np.int64)
+        return np.array([i for ids in pieces for i in ids], np.int64), counts
+
+    def decode(self, payload: np.ndarray, spec: ArraySpec) -> str:
+        return self._pieces.decode([int(i) for i in payload if i not in (self.bos, self.eos)])
+
+    def piece(self, token: int) -> str:
+        """The piece as SentencePiece writes it, for inspection."""
+        return self._pieces.id_to_piece(int(token))
+
+
+class Text(Modality):
+    """A token table tied to the output head."""
+
+    def __init__(self, codec: TextCodec, width: int):
+        super().__init__()
+        self.codec: TextCodec = codec
+        self.table = nn.Embedding(codec.num_values, width)
+        nn.init.normal_(self.table.weight, std=TIED_STD)
+        hidden = torch.zeros(codec.num_values, dtype=torch.bool)
+        # Never written: padding, unknown and begin. Byte pieces cover what is unknown.
+        hidden[[i for i in range(codec.num_values) if i < 4 and i != codec.eos]] = True
+        self.register_buffer("hidden_V", hidden, persistent=False)
+
+    def embed(self, payload_NP: Tensor) -> Tensor:
+        return self.table(payload_NP) * TIED_SCALE
+
+    def loss(self, h_ND: Tensor, payload_NP: Tensor) -> Tensor:
+        return F.cross_entropy(F.linear(h_ND, self.table.weight), payload_NP, reduction="none")
+
+    def sample(self, h_ND: Tensor, spec: ArraySpec, sampling: Sampling) -> Tensor:
+        logits_NV = F.linear(h_ND, self.table.weight).masked_fill(self.hidden_V, -torch.inf)
+        return choose_ids(logits_NV, sampling)

@@ -1,0 +1,32 @@
+"""Attention: one entry, and the masks that say who sees whom.
+
+Letters: B rows, T query slots, S key slots, H heads, K head width.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def attend(q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, mask_BTS: Tensor) -> Tensor:
+    """Softmax attention, scaled by 1 / sqrt(K); `mask_BTS` True = sees. A query that sees nothing gives zeros or
+    garbage that no one may read: callers only ask so for padding.
+    """
+    return F.scaled_dot_product_attention(q_BHTK, k_BHSK, v_BHSK, attn_mask=mask_BTS[:, None])
+
+
+def visible(query_BT: Tensor, key_BS: Tensor, window: int, sinks: int) -> Tensor:
+    """Mask (B, T, S) by absolute positions: the past within `window`, and the first `sinks` positions for ever.
+
+    The first positions hold the instruction; keeping them while the window rolls keeps the task in sight
+    [Xiao et al. 2023, arXiv:2309.17453]. A negative key position is an empty place.
+    """
+    distance_BTS = query_BT[:, :, None] - key_BS[:, None, :]
+    key_B1S = key_BS[:, None, :]
+    return (key_B1S >= 0) & (distance_BTS >= 0) & ((distance_BTS < window) | (key_B1S < sinks))
+
+
+def same_document(document_BT: Tensor) -> Tensor:
+    """Mask (B, T, T): both slots in one document. Padding (-1) sees padding, so that no row of a softmax is empty."""
+    return document_BT[:, :, None] == document_BT[:, None, :]

@@ -1,0 +1,231 @@
+"""The loop: environments of one task in lockstep, a batched policy, episodes in order."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from opengato.core.environment import ExpertFailed, TaskInfo
+from opengato.core.episode import ArraySpec, Episode
+from opengato.envs import family_of, find_task
+from opengato.rollout.policies import Observed, Policy, Values, sample_uniform
+
+OnFrame = Callable[[int, np.ndarray], None]
+_NOISE_STREAM = 0
+
+
+def disturb(values: Values, specs: dict[str, ArraySpec], level: float, rng: np.random.Generator) -> Values:
+    """What is executed instead of `values`.
+
+    A continuous action gets gaussian noise whose standard deviation is `level` times half its range, and is clipped;
+    a discrete one is replaced by a uniform one with probability `level`; text stays.
+    """
+    executed = dict(values)
+    for name, spec in specs.items():
+        if spec.kind == "continuous":
+            half_range = 1.0 if spec.low is None or spec.high is None else (spec.high - spec.low) / 2
+            noisy = values[name] + level * half_range * rng.standard_normal(spec.shape)
+            executed[name] = np.clip(noisy, spec.low, spec.high).astype(spec.dtype)
+        elif spec.kind == "discrete" and rng.random() < level:
+            executed[name] = sample_uniform(spec, rng)
+    return executed
+
+
+class _Column:
+    """The values of one field, copied as they come: an environment may reuse its arrays."""
+
+    def __init__(self, spec: ArraySpec, where: str) -> None:
+        self.spec, self.where = spec, where
+        self.packed = spec.kind != "text" and -1 not in spec.shape
+        self.shape = spec.shape if self.packed else ()
+        self.dtype = np.dtype(spec.dtype if self.packed else object)
+        self.buffer = np.empty((64, *self.shape), self.dtype)
+
+    def write(self, step: int, value: Any) -> None:
+        if self.packed and (value.shape != self.shape or value.dtype != self.dtype):
+            raise ValueError(
+                f"{self.where} does not fit its spec {self.spec.name!r}: received {value.dtype} {value.shape}, "
+                f"expected {self.dtype} {self.shape}"
+            )
+        if step == len(self.buffer):
+            self.buffer = np.concatenate([self.buffer, np.empty_like(self.buffer)])
+        self.buffer[step] = value
+
+    def read(self, steps: int) -> np.ndarray:
+        return self.buffer[:steps].copy()
+
+
+class _Slot:
+    """One environment, the episode that runs in it, and its record."""
+
+    def __init__(self, number: int, run: Rollout) -> None:
+        self.number, self.run = number, run
+        self.env = run.family.make(run.info.id.partition("/")[2], run.render_size)
+        task = run.info
+        seen, done = task.observation_specs, task.action_specs
+        self.observations = {name: _Column(spec, f"observation {name!r} of {task.id!r}") for name, spec in seen.items()}
+        self.actions = {name: _Column(spec, f"action {name!r} for {task.id!r}") for name, spec in done.items()}
+        self.index = 0
+
+    def begin(self, index: int) -> bool:
+        """Reset for episode `index`; False if the policy's expert fails at once."""
+        run, seed = self.run, self.run.seed + index
+        self.index, self.rewards = index, []
+        self.terminated = self.truncated = False
+        self.success: bool | None = None
+        self.rng = np.random.default_rng((seed, _NOISE_STREAM))
+        self.noise = float(run.noise[self.rng.integers(len(run.noise))])
+        raw, _ = self.env.reset(seed=seed)
+        self.instruction = run.family.instruction(self.env, run.info)
+        self.observed = Observed(raw, run.family.observation(raw))
+        self._show()
+        try:
+            run.policy.begin(self.number, run.info, self.instruction, self.env, seed)
+        except ExpertFailed:
+            return False
+        return True
+
+    def step(self, values: Values) -> bool:
+        """Record the pair (observation, intended action), execute the disturbed one; True when the episode is over."""
+        run, step = self.run, len(self.rewards)
+        for name, column in self.observations.items():
+            column.write(step, self.observed.values[name])
+        for name, column in self.actions.items():
+            column.write(step, values[name])
+        executed = disturb(values, run.info.action_specs, self.noise, self.rng) if self.noise else values
+        raw, reward, self.terminated, truncated, info = self.env.step(run.family.action(executed))
+        self.rewards.append(reward)
+        if "success" in info:
+            self.success = bool(self.success or info["success"])
+        self.truncated = bool(truncated) or (step + 1 >= run.limit and not self.terminated)
+        self.observed = Observed(raw, run.family.observation(raw))
+        self._show()
+        return self.terminated or self.truncated
+
+    def episode(self) -> Episode:
+        """The finished record, validated."""
+        run, steps = self.run, len(self.rewards)
+        return Episode(
+            task=run.info.id,
+            instruction=self.instruction,
+            observation_specs=run.info.observation_specs,
+            action_specs=run.info.action_specs,
+            observations={name: column.read(steps) for name, column in self.observations.items()},
+            actions={name: column.read(steps) for name, column in self.actions.items()},
+            rewards=np.asarray(self.rewards, np.float32),
+            terminated=bool(self.terminated),
+            truncated=self.truncated,
+            success=self.success,
+            provenance={
+                "policy": run.policy.describe(run.info),
+                "seed": run.seed + self.index,
+                "noise": self.noise,
+                "versions": _versions(run.family.packages),
+            },
+        ).validate()
+
+    def _show(self) -> None:
+        if self.run.on_frame is not None:
+            frame: Any = self.env.render()
+            self.run.on_frame(self.index, frame)
+
+
+@functools.cache
+def _versions(packages: tuple[str, ...]) -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in packages}
+
+
+@dataclass(eq=False)
+class Rollout(Iterator[Episode]):
+    """Run `episodes` episodes of a task, `num_envs` at a time, and give them in the order of their index.
+
+    Each episode draws its level from `noise`: its actions are executed with `disturb`, while the record keeps those
+    the policy meant. `on_frame(index, pixels)` is called after the reset and after each step of episode `index`, with
+    `render_size` > 0. An episode longer than `max_steps` (default: the task's) is truncated. `dropped` lists the
+    indices that the policy gave up so far.
+    """
+
+    task: TaskInfo | str
+    policy: Policy
+    _: KW_ONLY
+    episodes: int
+    seed: int
+    num_envs: int = 1
+    noise: tuple[float, ...] = (0.0,)
+    render_size: int = 0
+    on_frame: OnFrame | None = None
+    max_steps: int | None = None
+    dropped: list[int] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.episodes < 0 or self.num_envs < 1 or not self.noise or min(self.noise) < 0:
+            raise ValueError(
+                f"received episodes={self.episodes}, num_envs={self.num_envs}, noise={self.noise}; "
+                "expected episodes >= 0, num_envs >= 1 and at least one noise level, none below 0"
+            )
+        if self.on_frame is not None and self.render_size <= 0:
+            raise ValueError(f"`on_frame` needs pixels: give a `render_size` above 0, received {self.render_size}")
+        self.info = find_task(self.task) if isinstance(self.task, str) else self.task
+        self.family = family_of(self.info.id)
+        self.limit = self.info.max_steps if self.max_steps is None else self.max_steps
+        self._episodes = self._run()
+
+    def __next__(self) -> Episode:
+        return next(self._episodes)
+
+    def close(self) -> None:
+        """Close the environments before the end; a rollout that is read to its end does so itself."""
+        self._episodes.close()
+
+    def _run(self) -> Generator[Episode]:
+        slots = [_Slot(number, self) for number in range(min(self.num_envs, self.episodes))]
+        idle, active = slots[::-1], []
+        waiting = iter(range(self.episodes))
+        finished: dict[int, Episode | None] = {}
+        due = 0
+        try:
+            while due < self.episodes:
+                while idle and (index := next(waiting, None)) is not None:
+                    slot = idle.pop()
+                    if slot.begin(index):
+                        active.append(slot)
+                    else:
+                        idle.append(slot)
+                        finished[index] = None
+                for slot, episode in self._step(active):
+                    active.remove(slot)
+                    idle.append(slot)
+                    finished[slot.index] = episode
+                while due in finished:
+                    episode = finished.pop(due)
+                    if episode is None:
+                        self.dropped.append(due)
+                    else:
+                        yield episode
+                    due += 1
+        finally:
+            for slot in slots:
+                slot.env.close()
+
+    def _step(self, active: list[_Slot]) -> list[tuple[_Slot, Episode | None]]:
+        """One step of every active slot; those whose episode ended, with its record (None: the policy gave it up)."""
+        if not active:
+            return []
+        answers = self.policy.act([slot.number for slot in active], [slot.observed for slot in active])
+        ended: list[tuple[_Slot, Episode | None]] = []
+        for slot, values in zip(active, answers, strict=True):
+            if values is None:
+                ended.append((slot, None))
+            elif slot.step(values):
+                ended.append((slot, slot.episode()))
+        for slot, _ in ended:
+            self.policy.end(slot.number)
+        return ended
+
+
+rollout = Rollout  # reads better where it is called: `for episode in rollout("metaworld/reach", policy, ...)`

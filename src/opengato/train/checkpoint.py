@@ -1,0 +1,73 @@
+"""Checkpoints: written to a temporary folder, synced, marked complete, renamed; never a half one.
+
+`step-000500/` holds `agent/` (see `opengato.agent.files`), `optimizer.pt` and `state.json`. `.pt` files load with
+`weights_only=True`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from opengato.agent.files import load_weights, save_agent
+from opengato.agent.model import Agent
+from opengato.train.optim import Optimizers
+
+_PREFIX = "step-"
+
+
+def save_checkpoint(folder: Path, agent: Agent, optimizers: Optimizers, state: dict[str, Any], keep: int = 2) -> Path:
+    """Write `folder/step-XXXXXX` for `state["step"]` and keep the newest `keep`. A full disk leaves the old ones whole."""
+    final = folder / f"{_PREFIX}{state['step']:07d}"
+    temporary = folder / f".{final.name}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        save_agent(agent, temporary / "agent")
+        torch.save(optimizers.state_dict(), temporary / "optimizer.pt")
+        (temporary / "state.json").write_text(json.dumps(state))
+        for path in [*temporary.rglob("*"), temporary]:
+            _sync(path)
+        shutil.rmtree(final, ignore_errors=True)
+        os.replace(temporary, final)
+        _sync(folder)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        newest = newest_checkpoint(folder)
+        raise OSError(
+            f"checkpoint {final} could not be written ({error}); the newest complete one is {newest or 'none'}; "
+            f"free some space and run the same command again: it resumes"
+        ) from error
+    for old in complete_checkpoints(folder)[:-keep]:
+        shutil.rmtree(old)
+    return final
+
+
+def complete_checkpoints(folder: Path) -> list[Path]:
+    """Oldest first. A folder takes its name only when whole, so the name is the mark."""
+    return sorted(path for path in folder.glob(f"{_PREFIX}*") if (path / "state.json").is_file())
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The newest complete checkpoint."""
+    found = complete_checkpoints(folder)
+    return found[-1] if found else None
+
+
+def load_checkpoint(path: Path, agent: Agent, optimizers: Optimizers) -> dict[str, Any]:
+    """Fill agent and optimisers; the saved state. ValueError if the checkpoint is of another config."""
+    load_weights(agent, path / "agent")
+    optimizers.load_state_dict(torch.load(path / "optimizer.pt", weights_only=True))
+    return json.loads((path / "state.json").read_text())
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

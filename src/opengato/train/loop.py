@@ -1,0 +1,131 @@
+"""The training loop: resumes by itself, checkpoints, stops cleanly on SIGTERM, and is bit-equal after a resume.
+
+Letters: none; tensors live in the agent.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from opengato.agent import model
+from opengato.agent.files import save_agent
+from opengato.agent.model import Agent
+from opengato.core.batch import PackedBatch
+from opengato.core.config import to_json
+from opengato.train import optim
+from opengato.train.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
+from opengato.train.metrics import Metrics
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    """How long and how: `steps` optimiser steps; a checkpoint every `checkpoint_minutes` and at the end."""
+
+    agent: model.Config
+    objective: Any
+    optim: optim.Config = field(default_factory=optim.Config)
+    steps: int = 1000
+    checkpoint_minutes: float = 5.0
+    seed: int = 0
+
+
+def fit(config: Config, batches: Callable[[int], Iterator[PackedBatch]], folder: Path, card: dict[str, Any]) -> Agent:
+    """Train for `config.steps` steps, from the newest complete checkpoint in `folder` if there is one.
+
+    `batches(step)` must give the batches from that step on. The finished agent is in `folder/agent`. A SIGTERM saves
+    and raises SystemExit(143); the same call then goes on where it stopped.
+    """
+    torch.manual_seed(config.seed)
+    agent = config.agent.build()
+    agent.card = card
+    optimizers = optim.build(agent, config.optim)
+    objective = config.objective.build()
+    checkpoints = folder / "checkpoints"
+    done, seconds = 0, 0.0
+    newest = newest_checkpoint(checkpoints)
+    if newest is not None:
+        state = load_checkpoint(newest, agent, optimizers)
+        done, seconds = state["step"], state["seconds"]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(to_json(config), indent=1))
+    metrics = Metrics(folder, config.steps)
+    agent.train()
+
+    with _StopRequest() as stop:
+        begun = saved = time.perf_counter()
+        source = batches(done) if done < config.steps else iter(())
+
+        def save(step: int) -> None:
+            total = seconds + time.perf_counter() - begun
+            agent.card = {**card, "steps": step, "training_seconds": round(total)}
+            save_checkpoint(checkpoints, agent, optimizers, {"step": step, "seconds": total})
+
+        for step in range(done, config.steps):
+            waited = time.perf_counter()
+            batch = next(source)
+            figures = {"data_seconds": time.perf_counter() - waited}
+            figures |= train_step(agent, objective, optimizers, batch, optim.schedule(step, config.steps, config.optim), config.optim.clip)
+            figures |= shares(batch, card.get("sources", []))
+            metrics.add(step, figures, batch.num_positions)
+            if stop.requested or step + 1 == config.steps or time.perf_counter() - saved > 60 * config.checkpoint_minutes:
+                save(step + 1)
+                saved = time.perf_counter()
+            if stop.requested:
+                raise SystemExit(143)
+    metrics.close()
+    save_agent(agent, folder / "agent")
+    return agent.eval()
+
+
+def train_step(
+    agent: Agent, objective: Any, optimizers: optim.Optimizers, batch: PackedBatch, rate: float, clip: float
+) -> dict[str, float]:
+    """One step of the optimisers at `rate` times their base rates. FloatingPointError if the loss is not finite."""
+    batch = batch.to(agent.device)
+    optimizers.set_rate(rate)
+    loss, figures = objective(agent, batch)
+    if not math.isfinite(float(loss.detach())):
+        raise FloatingPointError(f"the loss is {float(loss)}: {figures}; lower the learning rate or check the data")
+    loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(agent.parameters(), clip)
+    optimizers.step()
+    return {"loss": float(loss.detach()), "grad_norm": float(norm), "learning_rate": rate, **figures}
+
+
+def shares(batch: PackedBatch, sources: list[str]) -> dict[str, float]:
+    """Each source's share of the positions of a batch."""
+    if batch.source_BT is None:
+        return {}
+    real = batch.source_BT[batch.source_BT >= 0].long()
+    counts = torch.bincount(real, minlength=len(sources)) / max(1, len(real))
+    return {f"share/{name}": float(counts[index]) for index, name in enumerate(sources)}
+
+
+class _StopRequest:
+    """Turns SIGTERM and SIGINT into a request that the loop honours after the current step."""
+
+    def __enter__(self) -> _StopRequest:
+        self.requested = False
+        self._old = {s: signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)}
+        for number in self._old:
+            signal.signal(number, self._ask)
+        return self
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:  # a second request does not wait
+            raise KeyboardInterrupt
+        self.requested = True
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler)

@@ -1,0 +1,137 @@
+"""A recipe, run: get the data, fit the statistics, train, leave an agent with its card."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from opengato.agent.model import Agent
+from opengato.agent.model import Config as AgentConfig
+from opengato.core.batch import PackedBatch
+from opengato.core.config import choose
+from opengato.data.loader import Loader
+from opengato.data.mixture import Mixture, MixtureConfig, SourceConfig
+from opengato.data.store import EpisodeStore
+from opengato.rollout import CollectJob
+from opengato.train import loop
+from opengato.train.prepare import collect_store, fit_statistics, import_stores
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """Everything a run needs. `weights` are shares of positions; keys of `collect` and names in `imports` are sources.
+
+    Collected data lie in `DATA/<recipe>/<source>`, imported corpora in `DATA/<source>/train`.
+    """
+
+    name: str
+    train: loop.Config
+    weights: dict[str, float]
+    collect: dict[str, tuple[CollectJob, ...]] = field(default_factory=dict)
+    imports: tuple[str, ...] = ()
+    task_weights: dict[str, dict[str, float]] = field(default_factory=dict)
+    loader: Loader.Config = field(default_factory=Loader.Config)
+    rows_per_group: int = 8
+
+    def __post_init__(self) -> None:
+        for name in self.weights:
+            choose(name, [*self.collect, *self.imports], what="source in `weights`")
+
+    def folder(self, source: str, data: Path) -> Path:
+        """Where the training episodes of a source lie."""
+        return data / self.name / source if source in self.collect else data / source / "train"
+
+
+def run(recipe: Recipe, folder: Path, data: Path, workers: int | None = None, device: str | None = None) -> Agent:
+    """Train a recipe into `folder`, with data in `data`. Whatever is there already is used; a broken-off run goes on."""
+    prepare(recipe, data, workers)
+    recipe = with_statistics(recipe, data)
+    mixture = Mixture(mixture_config(recipe, data), recipe.train.agent.serializer())
+    card = make_card(recipe, data, list(mixture.names))
+    with Loader(mixture, recipe.loader) as loader:
+
+        def batches(step: int) -> Iterator[PackedBatch]:
+            return loader.batches(start=step)
+
+        return loop.fit(recipe.train, batches, folder, card)
+
+
+def prepare(recipe: Recipe, data: Path, workers: int | None = None) -> None:
+    """Collect and import what the recipe needs."""
+    for name, jobs in recipe.collect.items():
+        collect_store(jobs, recipe.folder(name, data), workers or os.cpu_count() or 1)
+    import_stores(recipe.imports, data)
+
+
+def mixture_config(recipe: Recipe, data: Path) -> MixtureConfig:
+    """The recipe's mixture over the folders of its data."""
+    sources = {
+        name: SourceConfig(
+            path=str(recipe.folder(name, data)), weight=weight, task_weights=recipe.task_weights.get(name, {})
+        )
+        for name, weight in recipe.weights.items()
+    }
+    return MixtureConfig(
+        sources=sources, length=recipe.train.agent.context, rows_per_group=recipe.rows_per_group, seed=recipe.train.seed
+    )
+
+
+def with_statistics(recipe: Recipe, data: Path) -> Recipe:
+    """The recipe with statistics measured for every modality that has a place for them and none yet."""
+    agent = recipe.train.agent
+    empty = {
+        name: modality
+        for name, modality in agent.modalities.items()
+        if any(f.name == "statistics" for f in dataclasses.fields(modality)) and not modality.statistics
+    }
+    if not empty:
+        return recipe
+    statistics: dict[str, dict[str, list[float]]] = {}
+    for name in recipe.collect:
+        statistics |= fit_statistics(recipe.folder(name, data))
+    fitted = {name: dataclasses.replace(modality, statistics=statistics) for name, modality in empty.items()}
+    agent = dataclasses.replace(agent, modalities={**agent.modalities, **fitted})
+    return dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, agent=agent))
+
+
+def make_card(recipe: Recipe, data: Path, sources: list[str]) -> dict[str, Any]:
+    """What a user of the weights should know: data with licences and fingerprints, tasks, versions, machine."""
+    tasks, described = [], {}
+    for name in sources:
+        store = EpisodeStore(recipe.folder(name, data))
+        tasks += list(store.tasks())
+        described[name] = {
+            "episodes": len(store),
+            "share": recipe.weights[name] / sum(recipe.weights.values()),
+            "fingerprint": store.fingerprint,
+            **{key: store.extra[key] for key in ("title", "licence", "package", "version", "sha256") if key in store.extra},
+        }
+    packages = ("opengato", "torch", "numpy", "minigrid", "metaworld", "mujoco", "gymnasium")
+    return {
+        "recipe": recipe.name,
+        "command": f"opengato train {recipe.name}",
+        "tasks": tasks,
+        "sources": sources,
+        "data": described,
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, {platform.system()}",
+        "versions": {name: _version(name) for name in packages},
+        "num_parameters": None,
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+__all__ = ["AgentConfig", "Recipe", "make_card", "mixture_config", "prepare", "run", "with_statistics"]

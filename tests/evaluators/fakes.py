@@ -1,0 +1,82 @@
+"""Agents without a network: their likelihoods are known in closed form, their actions are the expert's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from opengato.core.episode import ArraySpec, Episode
+from opengato.core.serialize import Codec, Layout, Role, Serializer
+from opengato.modalities.text import TextCodec
+from opengato.rollout import ExpertPolicy
+
+TEXT = ArraySpec(name="text", kind="text", dtype="str")
+ROUTES = {"instruction": "text", "observation/image": "image", "action/text": "text"}
+END = 256
+
+
+class ByteCodec(Codec):
+    """Every UTF-8 byte is a row; a text that is to be written ends with row 256."""
+
+    payload_shape = ()
+    payload_dtype = "int64"
+
+    def num_positions(self, spec: ArraySpec) -> int | None:
+        return None
+
+    def encode(self, values: Any, spec: ArraySpec, role: Role) -> tuple[np.ndarray, np.ndarray]:
+        rows = [[*str(value).encode(), *([END] if role == "action" else [])] for value in values]
+        return np.array([i for row in rows for i in row], np.int64), np.array([len(row) for row in rows], np.int64)
+
+    def decode(self, payload: np.ndarray, spec: ArraySpec) -> str:
+        return bytes(int(i) for i in payload if i != END).decode()
+
+
+class OneRowCodec(ByteCodec):
+    """A picture is one row."""
+
+    def encode(self, values: Any, spec: ArraySpec, role: Role) -> tuple[np.ndarray, np.ndarray]:
+        return np.zeros(len(values), np.int64), np.ones(len(values), np.int64)
+
+
+class FakeAgent(ExpertPolicy):
+    """Acts as the expert, writes a fixed line, and gives each row of a document the nats that `nats` says.
+
+    `nats(episode, rows)` gets a document and the rows (n,) it predicts, its end included, and returns (n,) nats.
+    """
+
+    num_parameters = 1_234_567
+
+    def __init__(
+        self,
+        nats: Callable[[Episode, np.ndarray], np.ndarray] = lambda _, rows: np.ones(len(rows)),
+        *,
+        context: int = 64,
+        codec: Codec | None = None,
+        card: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.context = context
+        self.nats = nats
+        self.card = card or {"recipe": "fake", "tasks": []}
+        self.codec = codec or TextCodec()
+        self.serializer = Serializer(Layout(order=("text", "image"), routes=ROUTES), {"text": self.codec, "image": OneRowCodec()})
+        self.asked: list[Episode] = []
+
+    def log_likelihood(self, episodes: list[Episode]) -> list[np.ndarray]:
+        self.asked += episodes
+        return [np.asarray(self.nats(e, self.rows(written(e))), np.float32) for e in episodes]
+
+    def rows(self, text: str) -> np.ndarray:
+        return self.codec.encode([text], TEXT, "action")[0]
+
+    def generate(self, inputs: list[Any], max_new_tokens: int = 64, temperature: float = 0.0, seed: int = 0) -> str:
+        return "a <b>hat</b> & a cat" if len(inputs) > 1 else " <script>alert(1)</script> and so on"
+
+
+def written(episode: Episode) -> str:
+    """The text that a document writes."""
+    (values,) = episode.actions.values()
+    return str(values[0])
