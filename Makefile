@@ -42,7 +42,7 @@ doctor: $(READY)-demo  ## what this machine has, and what is missing
 
 bench: $(READY)-dev  ## every benchmark behind a claim, one after the other
 	@$(DRAW)
-	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
+	@for script in $(sort $(wildcard benchmarks/[a-z]*.py)); do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
 
 # A failed check does not hide a failed test: both are run, and either fails.
 test: $(READY)-dev  ## all checks, and all tests but the slow ones

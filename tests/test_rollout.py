@@ -86,7 +86,8 @@ class Recorder(Policy):
         self.executed: list[Any] = []
         self.ended: list[int] = []
 
-    def begin(self, slot: int, task: TaskInfo, instruction: str, env: gymnasium.Env, seed: int) -> None:
+    def begin(self, slot: int, task: TaskInfo, instruction: str, env: gymnasium.Env | None, seed: int) -> None:
+        assert env is not None
         step: Any = env.step
 
         def spy(action: Any) -> Any:
@@ -128,7 +129,7 @@ def test_noise_has_the_scale_of_the_action() -> None:
 class GivesUp(ExpertPolicy):
     """Fails at the start of every third episode and in the middle of the one after it."""
 
-    def begin(self, slot: int, task: TaskInfo, instruction: str, env: gymnasium.Env, seed: int) -> None:
+    def begin(self, slot: int, task: TaskInfo, instruction: str, env: gymnasium.Env | None, seed: int) -> None:
         if seed % 3 == 0:
             raise ExpertFailed("at once")
         super().begin(slot, task, instruction, env, seed)

@@ -14,11 +14,11 @@ from opengato.rollout import ExpertPolicy
 
 TEXT = ArraySpec(name="text", kind="text", dtype="str")
 ROUTES = {"instruction": "text", "observation/image": "image", "action/text": "text"}
-END = 256
+BEGIN, END = 257, 256
 
 
 class ByteCodec(Codec):
-    """Every UTF-8 byte is a row; a text that is to be written ends with row 256."""
+    """Every UTF-8 byte is a row; 257 opens an instruction, 256 ends a text that is to be written."""
 
     payload_shape = ()
     payload_dtype = "int64"
@@ -27,11 +27,12 @@ class ByteCodec(Codec):
         return None
 
     def encode(self, values: Any, spec: ArraySpec, role: Role) -> tuple[np.ndarray, np.ndarray]:
-        rows = [[*str(value).encode(), *([END] if role == "action" else [])] for value in values]
+        first, last = [BEGIN] * (role == "instruction"), [END] * (role == "action")
+        rows = [[*first, *str(value).encode(), *last] for value in values]
         return np.array([i for row in rows for i in row], np.int64), np.array([len(row) for row in rows], np.int64)
 
     def decode(self, payload: np.ndarray, spec: ArraySpec) -> str:
-        return bytes(int(i) for i in payload if i != END).decode()
+        return bytes(int(i) for i in payload if i < END).decode()
 
 
 class OneRowCodec(ByteCodec):

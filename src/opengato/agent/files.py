@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+import os
 from pathlib import Path
 
 import torch
@@ -28,9 +29,11 @@ def save_agent(agent: Agent, folder: Path, dtype: torch.dtype = torch.float32) -
     """Write an agent; `dtype` bfloat16 halves the file. Tied tensors are stored once."""
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in agent.state_dict().items()}
-    save_file(state, folder / WEIGHTS)
     (folder / CONFIG).write_text(json.dumps(to_json(agent.config), indent=1))
     (folder / CARD).write_text(json.dumps(agent.card, indent=1))
+    temporary = folder / f".{WEIGHTS}.tmp"  # a folder counts as an agent once its weights are there: last, and whole
+    save_file(state, temporary)
+    os.replace(temporary, folder / WEIGHTS)
 
 
 def load_agent(name_or_path: str | Path, device: str = "cpu") -> Agent:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from opengato.agent.slots import slots_of
@@ -97,16 +98,32 @@ def _slice(sequence: TokenSequence, start: int, stop: int) -> TokenSequence:
     return unmarked.take((index_T >= start) & (index_T < stop))
 
 
-def read(agent: Agent, inputs: list[Any], instruction: str = "") -> TokenSequence:
-    """Pictures and strings in the order given, after the instruction, as one sequence."""
+def read(agent: Agent, inputs: list[Any]) -> TokenSequence:
+    """Pictures and strings laid out as in training.
+
+    Strings beside pictures are the instruction, and the pictures one observation in the order given; strings alone are
+    a document that has begun.
+    """
     serializer = agent.serializer
-    parts = [serializer.prompt(instruction)]
-    for item in inputs:
-        spec = TEXT if isinstance(item, str) else IMAGE
-        value = item if isinstance(item, (str, bytes)) else np.asarray(item)
-        position = sum(len(part) for part in parts)
-        parts.append(serializer.observation({spec.name: spec}, {spec.name: value}, step=0, position=position))
-    return concatenate(parts)
+    words = " ".join(item for item in inputs if isinstance(item, str))
+    pictures = [_pixels(item) for item in inputs if not isinstance(item, str)]
+    if pictures:
+        prompt = serializer.prompt(words)
+        names = [f"image {number:06d}" for number in range(len(pictures))]
+        specs = {name: replace(IMAGE, name=name) for name in names}
+        seen = serializer.observation(specs, dict(zip(names, pictures, strict=True)), step=0, position=len(prompt))
+        return concatenate([prompt, seen])
+    prompt = serializer.prompt("")
+    begun = serializer.action({TEXT.name: TEXT}, {TEXT.name: words}, step=0, position=len(prompt))
+    end = serializer.action({TEXT.name: TEXT}, {TEXT.name: ""}, step=0, position=0)
+    return concatenate([prompt, begun.take(np.arange(len(begun)) < len(begun) - len(end))])
+
+
+def _pixels(item: Any) -> Any:
+    """A picture as a codec takes it; PIL pictures have more modes than RGB."""
+    if isinstance(item, bytes):
+        return item
+    return np.asarray(item.convert("RGB") if isinstance(item, Image.Image) else item)
 
 
 def generate(
@@ -114,18 +131,17 @@ def generate(
     inputs: list[Any] | str,
     max_new_tokens: int = 64,
     sampling: Sampling | None = None,
-    instruction: str = "",
 ) -> str:
     """Write text after `inputs`: pictures (PIL, arrays (H, W, 3) uint8, encoded bytes) and strings.
 
-    A last string is continued; strings before it and pictures are what the model has seen. Stops at the end marker.
+    Strings beside pictures say what to do with them; strings alone are continued. Stops at the end marker.
     """
     inputs = [inputs] if isinstance(inputs, str) else list(inputs)
     serializer = agent.serializer
     decoding = Decoding(agent, 1)
     name = serializer.layout.modality("action", TEXT)
     sampling = sampling or Sampling()
-    h_BD = decoding.feed([0], [read(agent, inputs, instruction)])
+    h_BD = decoding.feed([0], [read(agent, inputs)])
     end = serializer.codecs[name].encode([""], TEXT, "action")[0]
     written: list[np.ndarray] = []
     for _ in range(max_new_tokens):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,24 +31,25 @@ class PackedBatch:
     source_BT: Tensor | None = None
 
     def __post_init__(self) -> None:
-        rows, slots = self.document_BT.shape
-        filled = torch.zeros(rows * slots, dtype=torch.int64)
-        document = self.document_BT.cpu().reshape(-1)
+        if self.document_BT.is_cuda:  # checked where it was made; looking again would wait for the device
+            return
+        # In numpy: torch would wake its threads for each of these small steps.
+        slots = self.document_BT.shape[1]
+        document = self.document_BT.numpy().reshape(-1)
+        filled = np.zeros(document.size, np.int64)
         for name, slot_N in self.slot_N.items():
             if not len(self.payload[name]) == len(slot_N) == len(self.predict_N[name]):
                 raise ValueError(
                     f"{name!r}: payload has {len(self.payload[name])} rows, slot_N {len(slot_N)}, "
                     f"predict_N {len(self.predict_N[name])}"
                 )
-            slot = slot_N.cpu()
-            filled.index_add_(0, slot, torch.ones_like(slot))
-            target = slot[self.predict_N[name].cpu()]
-            if bool((target % slots == 0).any()) or bool((document[target] != document[target - 1]).any()):
-                raise ValueError(
-                    f"{name!r}: a target opens its document, so nothing comes before it to predict it from"
-                )
-        wanted = (document >= 0).to(torch.int64)
-        if not torch.equal(filled, wanted):
+            slot = slot_N.numpy()
+            filled += np.bincount(slot, minlength=document.size)
+            target = slot[self.predict_N[name].numpy()]
+            if (target % slots == 0).any() or (document[target] != document[target - 1]).any():
+                raise ValueError(f"{name!r}: a target opens its document, so nothing comes before it to predict it from")
+        wanted = document >= 0
+        if not np.array_equal(filled, wanted):
             counts = ", ".join(f"{name}={len(slot)}" for name, slot in self.slot_N.items())
             raise ValueError(
                 f"{int(wanted.sum())} slots hold a document but modalities fill {int(filled.sum())}: {counts}; "
@@ -60,7 +62,9 @@ class PackedBatch:
         return int((self.document_BT >= 0).sum())
 
     def to(self, device: torch.device | str) -> PackedBatch:
-        """The same batch on another device."""
+        """The same batch on another device (itself, if it is there already)."""
+        if self.document_BT.device == torch.device(device):
+            return self
 
         def move(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
             return {name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()}
@@ -73,4 +77,5 @@ class PackedBatch:
             document_BT=self.document_BT.to(device),
             position_BT=self.position_BT.to(device),
             local_BT=self.local_BT.to(device),
+            source_BT=None if self.source_BT is None else self.source_BT.to(device),
         )

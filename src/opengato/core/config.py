@@ -62,25 +62,26 @@ def to_json(config: Any) -> Any:
 
 def from_json(data: Any, hint: Any = None) -> Any:
     """Inverse of `to_json`. Only dataclasses inside opengato are ever built."""
-    if isinstance(data, dict) and "type" in data:
+    if isinstance(data, dict) and isinstance(data.get("type"), str):
         place, _, class_name = data["type"].partition(":")
         try:
             module = importlib.import_module(f"{ROOT}." + place.replace("/", "."))
             cls = getattr(module, class_name)
         except (ImportError, AttributeError) as error:
             raise ValueError(f"config names {data['type']!r}, which this version of opengato does not have") from error
-        if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
+        if not (isinstance(cls, type) and dataclasses.is_dataclass(cls) and cls.__module__.startswith(f"{ROOT}.")):
             raise ValueError(f"config names {data['type']!r}, which is not a config")
         hints = typing.get_type_hints(cls)
         values = {key: value for key, value in data.items() if key != "type"}
         for key in values:
             choose(key, hints, what=f"field of {data['type']}")
         return cls(**{key: from_json(value, hints[key]) for key, value in values.items()})
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if isinstance(data, dict):
-        return {key: from_json(value) for key, value in data.items()}
+        return {key: from_json(value, inner[1] if origin is dict else None) for key, value in data.items()}
     if isinstance(data, list):
-        items = [from_json(value) for value in data]
-        return tuple(items) if typing.get_origin(hint) is tuple else items
+        items = [from_json(value, inner[0] if inner else None) for value in data]
+        return tuple(items) if origin is tuple else items
     if hint is Path:
         return Path(data)
     return data
@@ -120,7 +121,7 @@ def _parse(text: str, old: Any, path: str) -> Any:
         if isinstance(old, float):
             return float(text)
         if isinstance(old, tuple):
-            return tuple(text.split(",")) if text else ()
+            return tuple(_parse(part, old[0] if old else "", path) for part in text.split(",")) if text else ()
         if isinstance(old, Path):
             return Path(text)
         if isinstance(old, str) or old is None:

@@ -80,6 +80,8 @@ class TokenSequence:
     def window(self, start: int, length: int) -> TokenSequence:
         """The instruction, then the positions from `start` on, `length` positions in all."""
         prompt = self.prompt_length
+        if length <= prompt:
+            raise ValueError(f"a window of {length} positions has no room after an instruction of {prompt}")
         keep_T = np.zeros(len(self), bool)
         keep_T[:prompt] = True
         keep_T[max(start, prompt) : max(start, prompt) + length - prompt] = True

@@ -2,7 +2,7 @@
 
 Order (after Gato, [Reed et al. 2022, arXiv:2205.06175, sec. 2.1]): the instruction once, then for each step the
 observations (texts, then images, then arrays, each by sorted key), the separator if the layout has one, and the
-actions by sorted key. Letters: S steps, T positions, N positions of one modality.
+actions by sorted key. Letters: S steps, T positions, N positions of one modality, F fields of a step.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from opengato.core.sequence import TokenSequence, concatenate
 
 Role = Literal["instruction", "observation", "separator", "action"]
 _PROMPTS = 4096  # instructions kept encoded
+_PLANS, _PLAN_LENGTH = 4096, 512  # layouts of episodes kept, each of so many positions at most: 30 MB
 _KIND_ORDER = {"text": 0, "image": 1, "discrete": 2, "continuous": 2}
 
 
@@ -70,14 +71,17 @@ class Layout:
 
 
 class Serializer:
-    """Applies a `Layout` with the codecs of a model. Training calls `episode`; acting calls `prompt`, then for each
-    step `observation` and `action`. The pieces join to the same sequence: a test holds this.
+    """Applies a `Layout` with the codecs of a model.
+
+    Training calls `episode`; acting calls `prompt`, then for each step `observation` and `action`. The pieces join to
+    the same sequence: a test holds this. Its arrays may be shared between sequences: do not write to them.
     """
 
     def __init__(self, layout: Layout, codecs: Mapping[str, Codec]):
         self.layout = layout
         self.codecs = codecs
         self._prompts: dict[str, TokenSequence] = {}
+        self._plans: dict[tuple, _Plan] = {}
 
     def episode(self, episode: Episode) -> TokenSequence:
         """The whole episode, instruction first; actions are predicted."""
@@ -161,38 +165,78 @@ class Serializer:
         return fields
 
     def _assemble(self, fields: list[tuple], *, num_steps: int, first_step: int, first_position: int) -> TokenSequence:
-        """Interleave fields (modality, rows (N, ...), counts (S,), local, predict) by step, without a loop over steps."""
-        order = self.layout.order
+        """Interleave fields (modality, rows (N, ...), counts (S,), local, predict) by step."""
         counts_SF = np.stack([counts for _, _, counts, _, _ in fields], axis=1)
         if counts_SF.shape[0] != num_steps:
             raise ValueError(f"fields hold {counts_SF.shape[0]} steps, expected {num_steps}")
-        flat = counts_SF.reshape(-1)
-        field_T = np.repeat(np.tile(np.arange(len(fields)), num_steps), flat)
-        step_T = np.repeat(np.repeat(np.arange(num_steps), len(fields)), flat)
-        length = len(field_T)
-        starts_S = np.concatenate([[0], counts_SF.sum(1).cumsum()[:-1]])
-        place_T = np.arange(length) - starts_S[step_T]  # place within the step; observations come first
-        indices = np.array([order.index(field[0]) for field in fields], np.int16)
-        observed = np.array([field[3] >= 0 for field in fields], bool)
-        predicted = np.array([field[4] for field in fields], bool)
-        # Two fields of one modality in a step must interleave by step too: sort their rows by place in the sequence.
+        # Episodes of a task differ in values, hardly in shape: the same few plans come again and again.
+        key = (tuple((field[0], field[3], field[4]) for field in fields), num_steps, counts_SF.tobytes())
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = _interleave(self.layout.order, key[0], counts_SF)
+            if len(plan.modality_T) <= _PLAN_LENGTH:
+                if len(self._plans) >= _PLANS:
+                    self._plans.clear()
+                self._plans[key] = plan
         payload = {}
-        for index in dict.fromkeys(indices.tolist()):
-            members = [f for f in range(len(fields)) if indices[f] == index]
-            rows = np.concatenate([fields[f][1] for f in members])
-            if len(members) > 1:
-                places = np.concatenate([np.flatnonzero(field_T == f) for f in members])
-                rows = rows[np.argsort(places, kind="stable")]
-            payload[order[index]] = rows
+        for name, members, sort_N in plan.payload:
+            rows = fields[members[0]][1] if len(members) == 1 else np.concatenate([fields[f][1] for f in members])
+            payload[name] = rows if sort_N is None else rows[sort_N]
+        length = len(plan.modality_T)
         return TokenSequence(
-            names=order,
-            modality_T=indices[field_T],
+            names=self.layout.order,
+            modality_T=plan.modality_T,
             payload=payload,
-            predict_T=predicted[field_T],
-            step_T=(step_T + first_step).astype(np.int32),
-            local_T=np.where(observed[field_T], place_T, -1).astype(np.int32),
+            predict_T=plan.predict_T,
+            step_T=plan.step_T + np.int32(first_step) if first_step else plan.step_T,
+            local_T=plan.local_T,
             position_T=np.arange(first_position, first_position + length, dtype=np.int32),
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Plan:
+    """Where the rows of fields go: arrays of a `TokenSequence` with steps from 0, shared and so read-only.
+
+    `payload` holds (modality, its fields, how to sort their joined rows by place or None) for each modality.
+    """
+
+    modality_T: np.ndarray
+    predict_T: np.ndarray
+    step_T: np.ndarray
+    local_T: np.ndarray
+    payload: tuple[tuple[str, tuple[int, ...], np.ndarray | None], ...]
+
+
+def _interleave(order: tuple[str, ...], kinds: tuple[tuple[str, int, bool], ...], counts_SF: np.ndarray) -> _Plan:
+    """The plan of fields of `kinds` (modality, local, predict) with `counts_SF` positions in each step."""
+    num_steps, num_fields = counts_SF.shape
+    flat = counts_SF.reshape(-1)
+    field_T: np.ndarray = np.repeat(np.tile(np.arange(num_fields), num_steps), flat)
+    step_T = np.repeat(np.repeat(np.arange(num_steps), num_fields), flat)
+    starts_S = np.concatenate([[0], counts_SF.sum(1).cumsum()[:-1]])
+    place_T = np.arange(len(field_T)) - starts_S[step_T]  # place within the step; observations come first
+    indices = np.array([order.index(kind[0]) for kind in kinds], np.int16)
+    observed = np.array([kind[1] >= 0 for kind in kinds], bool)
+    predicted = np.array([kind[2] for kind in kinds], bool)
+    payload = []
+    for index in dict.fromkeys(indices.tolist()):
+        members = tuple(f for f in range(num_fields) if indices[f] == index)
+        sort_N = None
+        if len(members) > 1:  # two fields of one modality in a step must interleave by step too
+            places = np.concatenate([np.flatnonzero(field_T == f) for f in members])
+            sort_N = np.argsort(places, kind="stable")
+        payload.append((order[index], members, sort_N))
+    plan = _Plan(
+        modality_T=indices[field_T],
+        predict_T=predicted[field_T],
+        step_T=step_T.astype(np.int32),
+        local_T=np.where(observed[field_T], place_T, -1).astype(np.int32),
+        payload=tuple(payload),
+    )
+    for array in (plan.modality_T, plan.predict_T, plan.step_T, plan.local_T):
+        array.flags.writeable = False
+    return plan
 
 
 def _stack(value: Any) -> np.ndarray:

@@ -56,8 +56,8 @@ def diverse(episodes: list[Episode], count: int, flags: int = FLAGS) -> list[Epi
     by_category: dict[str, list[Episode]] = defaultdict(list)
     concepts: set[str] = set()
     for episode in sorted(episodes, key=_order):
-        concept, is_flag = episode.provenance["concept"], "flag" in episode.actions["caption"][0].split(" ")[-1:]
-        is_flag = is_flag or episode.actions["caption"][0].startswith("flag:")
+        concept = episode.provenance["concept"]
+        is_flag = "flag" in episode.actions["caption"][0]
         if concept in concepts or (is_flag and flags == 0):
             continue
         flags -= is_flag

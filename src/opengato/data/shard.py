@@ -48,6 +48,7 @@ SCHEMA = pa.schema(
         ("fields", pa.list_(_FIELD)),
     ]
 )
+_NUMBERS = ("num_steps", "episode_return", "terminated", "truncated", "specs", "crc32")
 _SEPARATOR = "\x1f"
 
 
@@ -137,7 +138,7 @@ def to_buffer(rows: list[dict[str, Any]], spec_sets: dict[int, dict[str, Any]]) 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Fields:
-    """Numpy views of the nested columns: field k of row j has j in [row[j], row[j+1])."""
+    """Numpy views of the columns: field k of row j has k in [row[j], row[j + 1]). `success` is -1 where undefined."""
 
     row: np.ndarray
     key: np.ndarray
@@ -147,6 +148,7 @@ class _Fields:
     value_start: np.ndarray
     byte_start: np.ndarray
     data: memoryview
+    numbers: dict[str, np.ndarray]
 
 
 class Shard:
@@ -170,7 +172,10 @@ class Shard:
         if self._fields is None:
             self._fields = _views(self.batch)
         fields = self._fields
-        head = {name: self.batch.column(name)[row].as_py() for name in SCHEMA.names[:-1]}
+        head = {name: values[row].item() for name, values in fields.numbers.items()}
+        head["success"] = None if head["success"] < 0 else bool(head["success"])
+        for name in ("task", "instruction", "provenance"):
+            head[name] = self.batch.column(name)[row].as_py()
         first, last = fields.value_start[fields.row[row]], fields.value_start[fields.row[row + 1]]
         crc = zlib.crc32(fields.data[fields.byte_start[first] : fields.byte_start[last]])
         if zlib.crc32(_header(head), crc) != head["crc32"]:
@@ -214,6 +219,10 @@ def _views(batch: pa.RecordBatch) -> _Fields:
         value_start=values.offsets.to_numpy(),
         byte_start=np.frombuffer(offsets, np.int64, len(binary) + 1),
         data=memoryview(data if data is not None else b""),
+        numbers={
+            **{name: batch.column(name).to_numpy(zero_copy_only=False) for name in _NUMBERS},
+            "success": pc.fill_null(batch.column("success").cast(pa.int8()), -1).to_numpy(),
+        },
     )
 
 

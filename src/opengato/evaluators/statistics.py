@@ -76,7 +76,8 @@ def percentile_interval(value: float, draws_R: np.ndarray, level: float = LEVEL)
 
 def bootstrap_mean(values: Sequence[float], rng: np.random.Generator, resamples: int = RESAMPLES) -> Interval:
     """The mean of `values` (E,) with its percentile interval. Equal values give an interval of width 0."""
-    return percentile_interval(float(np.mean(values)), resampled_means(values, rng, resamples))
+    draws_R = resampled_means(values, rng, resamples)
+    return percentile_interval(float(np.mean(values)), draws_R)
 
 
 def bootstrap_ratio(

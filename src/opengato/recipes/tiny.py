@@ -29,7 +29,7 @@ def agent() -> model.Config:
             "cells": cells.Config(cells=50, channels=3, num_values=11, cell_width=24),
             "choice": tokens.Config(num_values=16),
             "state": vector.Config(size=40),
-            "motion": action.Config(size=4, bins=128),
+            "motion": action.Config(size=4, bins=128, remember=False),
         },
         routes={
             "instruction": "text",
@@ -54,7 +54,7 @@ def recipe() -> Recipe:
             agent=agent(),
             objective=next_token.Config(weights={"text": 0.5, "choice": 2.0, "motion": 1.0}),
             optim=optim.Config(),
-            steps=6500,
+            steps=3200,
         ),
         weights={
             "babyai": 0.5,

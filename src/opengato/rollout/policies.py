@@ -51,6 +51,10 @@ class ExpertPolicy(Policy):
     def begin(self, slot: int, task: TaskInfo, instruction: str, env: gymnasium.Env | None, seed: int) -> None:
         if task.expert is None:
             raise ValueError(f"task {task.id!r} has no expert; use policy 'random' or your own function")
+        if env is None:
+            raise ValueError(
+                f"the expert of {task.id!r} looks into the simulator: it needs the environment, received None"
+            )
         family = family_of(task.id)
         self._running[slot] = family, family.expert(env)
 

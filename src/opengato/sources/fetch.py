@@ -17,7 +17,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import IO, Literal, get_args
 from urllib.parse import unquote
 
 Registry = Literal["debian", "pypi", "npm"]
@@ -37,11 +37,22 @@ class Package:
 
     def __post_init__(self) -> None:
         if self.registry not in get_args(Registry):
-            raise ValueError(f"`registry` (={self.registry!r}) of package {self.name!r} must be one of {get_args(Registry)}")
+            raise ValueError(f"`registry` (={self.registry!r}) of {self.name!r} must be one of {get_args(Registry)}")
 
 
 class FetchError(RuntimeError):
     """A package could not be had; the message says what to install or run."""
+
+
+class OtherVersionError(ValueError):
+    """The registry has another version than the pinned one: `found`."""
+
+    def __init__(self, name: str, expected: str, found: str):
+        self.found = found
+        super().__init__(
+            f"package {name!r}: expected version {expected}, but your registry offers {found}; import with "
+            "`allow_other_version` to take it (results may differ)"
+        )
 
 
 def default_cache() -> Path:
@@ -50,7 +61,7 @@ def default_cache() -> Path:
     return Path(home) / "opengato" / "packages" if home else CACHE.expanduser()
 
 
-def fetch(package: Package, cache: Path | None = None, *, allow_other_version: bool = False) -> Path:
+def fetch_package(package: Package, cache: Path | None = None, *, allow_other_version: bool = False) -> Path:
     """The folder of the unpacked package, downloaded if it is not yet in `cache`.
 
     An archive whose single top entry is a folder (sdists, npm) is returned as that folder. Raises ValueError if the
@@ -67,7 +78,13 @@ def fetch(package: Package, cache: Path | None = None, *, allow_other_version: b
         downloads, tree = Path(temporary) / "download", Path(temporary) / "tree"
         downloads.mkdir()
         tree.mkdir()
-        archive = _CLIENTS[package.registry](package.name, package.version, downloads, allow_other_version)
+        client = _CLIENTS[package.registry]
+        try:
+            archive = client(package.name, package.version, downloads)
+        except OtherVersionError as error:
+            if not allow_other_version:
+                raise
+            archive = client(package.name, error.found, downloads)
         received = _sha256(archive)
         _check(package, received, unquote(archive.name), allow_other_version)
         unpack(archive, tree)
@@ -78,9 +95,12 @@ def fetch(package: Package, cache: Path | None = None, *, allow_other_version: b
     return _inside(folder)
 
 
-def debian(name: str, version: str, folder: Path, allow_other_version: bool = False) -> Path:
-    """Download the .deb into `folder` with `apt-get download`, which needs no root; return its path."""
-    _need("apt-get", f"Debian's package {name}", "this corpus can only be imported on Debian, Ubuntu or a container of them")
+def debian(name: str, version: str, folder: Path) -> Path:
+    """Download the .deb into `folder` with `apt-get download`, which needs no root; return its path.
+
+    Raises OtherVersionError where the machine's Debian has moved on to another version.
+    """
+    _need("apt-get", f"Debian's {name}", "this corpus can be imported on Debian and its kin, or in a container of them")
     try:
         _run(["apt-get", "download", f"{name}={version}"], folder)
     except FetchError as error:
@@ -88,24 +108,16 @@ def debian(name: str, version: str, folder: Path, allow_other_version: bool = Fa
         if found is None:
             raise FetchError(
                 f"apt-get does not know the package {name!r}; its lists are empty or old: run `apt-get update` as root "
-                f"(and have the component `main` of Debian bookworm among your sources), then try again\n{error}"
+                f"(with the component `main` of Debian bookworm among your sources), then try again\n{error}"
             ) from error
-        if found == version:
-            raise
-        if not allow_other_version:
-            raise ValueError(
-                f"package {name!r}: expected version {version}, but your Debian offers {found}; import with "
-                "`allow_other_version` to take it (results may differ), or use Debian bookworm"
-            ) from error
-        _run(["apt-get", "download", f"{name}={found}"], folder)
+        if found != version:
+            raise OtherVersionError(name, version, found) from error
+        raise
     return _only(folder, ".deb", name)
 
 
-def pypi(name: str, version: str, folder: Path, allow_other_version: bool = False) -> Path:
-    """Download the sdist into `folder` with pip, or with `uv` where Python came without pip; return its path.
-
-    A PyPI version never changes, so that `allow_other_version` only matters for the hash.
-    """
+def pypi(name: str, version: str, folder: Path) -> Path:
+    """Download the sdist into `folder` with pip, or with `uv` where Python came without pip; return its path."""
     arguments = ["download", "--quiet", "--no-deps", "--no-binary", name, "--dest", str(folder), f"{name}=={version}"]
     if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0:
         command = [sys.executable, "-m", "pip"]
@@ -117,7 +129,7 @@ def pypi(name: str, version: str, folder: Path, allow_other_version: bool = Fals
     return _only(folder, (".tar.gz", ".zip"), name)
 
 
-def npm(name: str, version: str, folder: Path, allow_other_version: bool = False) -> Path:
+def npm(name: str, version: str, folder: Path) -> Path:
     """Download the .tgz into `folder` with `npm pack`, which runs no script of the package; return its path."""
     _need("npm", f"the npm package {name}", "install it (Debian: `apt-get install npm`)")
     # --silent: npm lists every file of the package otherwise.
@@ -125,40 +137,52 @@ def npm(name: str, version: str, folder: Path, allow_other_version: bool = False
     return _only(folder, ".tgz", name)
 
 
-_CLIENTS: dict[str, Callable[[str, str, Path, bool], Path]] = {"debian": debian, "pypi": pypi, "npm": npm}
+_CLIENTS: dict[str, Callable[[str, str, Path], Path]] = {"debian": debian, "pypi": pypi, "npm": npm}
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a .deb, tar or zip archive below `folder`; an entry that would land outside it is a ValueError."""
+    """Unpack a .deb, tar or zip archive below `folder`; an entry that would land outside it is a ValueError.
+
+    Only files and their folders: a reader has no use for links, and without them no path can lead astray. (Python's
+    own `filter="data"` is missing from Debian 12's Python.)
+    """
     if archive.name.endswith(".deb"):
         _need("dpkg-deb", archive.name, "install it (`apt-get install dpkg`)")
-        with tempfile.TemporaryDirectory() as temporary:
-            tar = Path(temporary) / "data.tar"
-            with tar.open("wb") as stream:
+        with tempfile.TemporaryDirectory(dir=archive.parent) as temporary:
+            tree = Path(temporary) / "tree.tar"
+            with tree.open("wb") as stream:
                 command = ["dpkg-deb", "--fsys-tarfile", str(archive)]
                 done = subprocess.run(command, stdout=stream, stderr=subprocess.PIPE, check=False)
             if done.returncode:
-                raise FetchError(f"dpkg-deb could not read {archive.name}: {done.stderr.decode(errors='replace').strip()}")
-            _untar(tar, folder, archive.name)
+                reason = done.stderr.decode(errors="replace").strip()
+                raise FetchError(f"dpkg-deb could not read {archive.name}: {reason}")
+            _untar(tree, folder, archive.name)
     elif archive.name.endswith(".zip"):
         with zipfile.ZipFile(archive) as bundle:
-            for name in bundle.namelist():
-                if not (folder / name).resolve().is_relative_to(folder.resolve()):
-                    raise ValueError(f"archive {archive.name} holds {name!r}, which would land outside the cache; refused")
-            bundle.extractall(folder)
+            for entry in bundle.infolist():
+                if not entry.is_dir():
+                    with bundle.open(entry) as stream:
+                        _write(stream, folder, entry.filename, archive.name)
     else:
         _untar(archive, folder, archive.name)
 
 
 def _untar(archive: Path, folder: Path, shown: str) -> None:
-    try:
-        with tarfile.open(archive) as bundle:
-            for member in bundle:
-                # Debian's trees hold absolute links into the system; a reader has no use for what is not a file.
-                if member.isfile() or member.isdir():
-                    bundle.extract(member, folder, filter="data")
-    except tarfile.FilterError as error:
-        raise ValueError(f"archive {shown} holds an entry that would land outside the cache; refused: {error}") from error
+    with tarfile.open(archive) as bundle:
+        for member in bundle:
+            stream = bundle.extractfile(member) if member.isfile() else None
+            if stream is not None:
+                with stream:
+                    _write(stream, folder, member.name, shown)
+
+
+def _write(stream: IO[bytes], folder: Path, name: str, shown: str) -> None:
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"archive {shown} holds {name!r}, which would land outside the cache; refused")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as target:
+        shutil.copyfileobj(stream, target)
 
 
 def _check(package: Package, received: str, shown: str, allow_other_version: bool) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from opengato.agent.files import load_weights, save_agent
 from opengato.agent.model import Agent
@@ -35,7 +36,7 @@ def save_checkpoint(folder: Path, agent: Agent, optimizers: Optimizers, state: d
         shutil.rmtree(final, ignore_errors=True)
         os.replace(temporary, final)
         _sync(folder)
-    except OSError as error:
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors wrap what the disk says
         shutil.rmtree(temporary, ignore_errors=True)
         newest = newest_checkpoint(folder)
         raise OSError(

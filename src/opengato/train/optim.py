@@ -29,7 +29,7 @@ class Config:
 
 def schedule(step: int, steps: int, config: Config) -> float:
     """Factor on the learning rates at `step` of `steps`."""
-    rise = min(1.0, (step + 1) / config.warmup)
+    rise = min(1.0, (step + 1) / max(1, config.warmup))
     fall = min(1.0, (steps - step) / max(1.0, steps * config.decay))
     return rise * max(fall, 0.0)
 
@@ -90,8 +90,12 @@ class Optimizers:
         return [part.state_dict() for part in self.parts]
 
     def load_state_dict(self, states: list[dict]) -> None:
+        """The moments of a checkpoint; rates, decays and betas stay those of this config."""
         for part, state in zip(self.parts, states, strict=True):
+            settings = [{key: value for key, value in g.items() if key != "params"} for g in part.param_groups]
             part.load_state_dict(state)
+            for group, own in zip(part.param_groups, settings, strict=True):
+                group.update(own)
 
 
 def build(agent: nn.Module, config: Config) -> Optimizers:

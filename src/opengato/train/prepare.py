@@ -45,7 +45,8 @@ def import_stores(names: tuple[str, ...], folder: Path) -> None:
 def fit_statistics(folder: Path, episodes: int = 3000) -> dict[str, dict[str, list[float]]]:
     """Mean and standard deviation of each continuous observation by spec name, over evenly spread episodes of a store.
 
-    A deviation below 0.01 of the largest one is raised to it: a coordinate that hardly moves must not be blown up.
+    A deviation below 0.01 of the largest one is raised to it: a coordinate that hardly moves must not be blown up. Where
+    nothing moves at all it is 1.
     """
     store = EpisodeStore(folder)
     values: dict[str, list[np.ndarray]] = {}
@@ -60,7 +61,12 @@ def fit_statistics(folder: Path, episodes: int = 3000) -> dict[str, dict[str, li
         joined = np.concatenate(arrays)
         std = joined.std(0)
         statistics[name] = {
-            "mean": np.round(joined.mean(0), 6).tolist(),
-            "std": np.round(np.maximum(std, 0.01 * std.max()), 6).tolist(),
+            "mean": _six_digits(joined.mean(0)),
+            "std": _six_digits(np.maximum(std, 0.01 * std.max()) if std.max() > 0 else np.ones_like(std)),
         }
     return statistics
+
+
+def _six_digits(values: np.ndarray) -> list[float]:
+    """Rounded to six significant digits, so that small units survive."""
+    return [float(f"{value:.6g}") for value in values]

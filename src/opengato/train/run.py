@@ -112,7 +112,7 @@ def make_card(recipe: Recipe, data: Path, sources: list[str]) -> dict[str, Any]:
             "episodes": len(store),
             "share": recipe.weights[name] / sum(recipe.weights.values()),
             "fingerprint": store.fingerprint,
-            **{key: store.extra[key] for key in ("title", "licence", "package", "version", "sha256") if key in store.extra},
+            **{key: store.extra[key] for key in ("title", "licence", "packages", "synthetic") if key in store.extra},
         }
     packages = ("opengato", "torch", "numpy", "minigrid", "metaworld", "mujoco", "gymnasium")
     return {

@@ -100,8 +100,9 @@ class Decoder(CachedBackbone):
         return cache.to(self.norm.weight.device, self.norm.weight.dtype)
 
     def extend(self, x_BTD: Tensor, position_BT: Tensor, mask_BT: Tensor, cache: RollingCache, rows_B: Tensor) -> Tensor:
-        if x_BTD.shape[1] > self.config.window:
-            raise ValueError(f"{x_BTD.shape[1]} positions at once exceed the window of {self.config.window}: cut them")
+        if x_BTD.shape[1] > self.config.window:  # one call may not write a place of the cache twice
+            parts = [t.split(self.config.window, dim=1) for t in (x_BTD, position_BT, mask_BT)]
+            return torch.cat([self.extend(*part, cache, rows_B) for part in zip(*parts, strict=True)], dim=1)
         used = cache.used(rows_B)
         new_BT = torch.where(mask_BT, position_BT, -1)
         # Old and new keys side by side: writing first could overwrite a key that an earlier new query still sees.

@@ -61,6 +61,7 @@ class Family(FamilyContract):
     """BabyAI levels as tasks `babyai/<level>`: `babyai/GoToLocal` is Gymnasium's `BabyAI-GoToLocal-v0`."""
 
     name = "babyai"
+    packages = ("minigrid", "gymnasium", "numpy")
 
     def tasks(self) -> list[TaskInfo]:
         """All 96 levels, those of one room and small ones first; tags are `one-room` or `maze`."""

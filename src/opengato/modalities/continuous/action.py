@@ -24,11 +24,16 @@ from opengato.nn.sampling import choose_ids
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
-    """Room for `size` numbers in `bins` bins; `mode_width` bins each side of the best are averaged when acting."""
+    """Room for `size` numbers in `bins` bins; `mode_width` bins each side of the best are averaged when acting.
+
+    Without `remember`, past actions are a mere mark: where observations show all that matters, a policy that reads its
+    own actions learns to repeat them [de Haan et al. 2019, arXiv:1905.11979].
+    """
 
     size: int = 8
     bins: int = 128
     mode_width: int = 3
+    remember: bool = True
 
     def codec(self) -> ContinuousActionCodec:
         return ContinuousActionCodec(self)
@@ -77,12 +82,15 @@ class ContinuousAction(Modality):
         super().__init__()
         self.codec: ContinuousActionCodec = config.codec()
         self.config = config
-        self.table = nn.Embedding(config.size * (config.bins + 1), width)
+        rows = config.size * (config.bins + 1) if config.remember else 1
+        self.table = nn.Embedding(rows, width)
         nn.init.normal_(self.table.weight, std=0.2)
         self.head = nn.Linear(width, config.size * config.bins)
         self.register_buffer("offset_A", torch.arange(config.size) * (config.bins + 1), persistent=False)
 
     def embed(self, payload_NP: Tensor) -> Tensor:
+        if not self.config.remember:
+            return self.table.weight.expand(len(payload_NP), -1)
         ids_NA = torch.where(payload_NP < 0, self.config.bins, payload_NP.to(torch.int64)) + self.offset_A
         return F.embedding_bag(ids_NA, self.table.weight, mode="sum")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -36,7 +37,7 @@ class Config:
 
 
 class ContinuousCodec(Codec):
-    """Scalars in row-major order; bins decode to their centres."""
+    """Scalars in row-major order; bins decode to their centres, moved to the nearest value that the spec allows."""
 
     payload_shape = ()
     payload_dtype = "int64"
@@ -50,21 +51,29 @@ class ContinuousCodec(Codec):
     def num_positions(self, spec: ArraySpec) -> int | None:
         return spec.size
 
-    def encode(self, values: Any, spec: ArraySpec, role: Role) -> tuple[np.ndarray, np.ndarray]:
-        x = np.asarray(values).reshape(-1)
+    def bins(self, x: np.ndarray, spec: ArraySpec) -> np.ndarray:
+        """The bin of each number."""
         if self._companded(spec):
             x = compand(x, self.config.mu, self.config.maximum)
-        return to_bins(x, self.config.bins), np.full(len(values), spec.size, np.int64)
+        return to_bins(x, self.config.bins)
+
+    def encode(self, values: Any, spec: ArraySpec, role: Role) -> tuple[np.ndarray, np.ndarray]:
+        return self.bins(np.asarray(values).reshape(-1), spec), np.full(len(values), spec.size, np.int64)
 
     def decode(self, payload: np.ndarray, spec: ArraySpec) -> np.ndarray:
         x = from_bins(payload, self.config.bins)
         if self._companded(spec):
             x = expand(x, self.config.mu, self.config.maximum)
-        return x.reshape(spec.shape).astype(spec.dtype)
+        return np.clip(x, *bounds(spec)).reshape(spec.shape).astype(spec.dtype)
+
+
+def bounds(spec: ArraySpec) -> np.ndarray:
+    """Lowest and highest value of a spec (2,), infinite where it has no bound."""
+    return np.array([-np.inf if spec.low is None else spec.low, np.inf if spec.high is None else spec.high])
 
 
 class Continuous(Modality):
-    """A table of bins tied to the output head."""
+    """A table of bins tied to the output head; bins beyond the spec's bounds are never sampled."""
 
     def __init__(self, codec: ContinuousCodec, width: int):
         super().__init__()
@@ -79,4 +88,7 @@ class Continuous(Modality):
         return F.cross_entropy(F.linear(h_ND, self.table.weight), payload_NP, reduction="none")
 
     def sample(self, h_ND: Tensor, spec: ArraySpec, sampling: Sampling) -> Tensor:
-        return choose_ids(F.linear(h_ND, self.table.weight), sampling)
+        logits_NV = F.linear(h_ND, self.table.weight)
+        first, last = self.codec.bins(bounds(spec), spec).tolist()
+        bin_V = torch.arange(logits_NV.shape[-1], device=h_ND.device)
+        return choose_ids(logits_NV.masked_fill((bin_V < first) | (bin_V > last), -torch.inf), sampling)

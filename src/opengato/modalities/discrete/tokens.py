@@ -76,5 +76,6 @@ class Discrete(Modality):
 
     def sample(self, h_ND: Tensor, spec: ArraySpec, sampling: Sampling) -> Tensor:
         logits_NV = F.linear(h_ND, self.table.weight)
-        allowed_V = torch.arange(logits_NV.shape[-1], device=h_ND.device) < (spec.num_values or 0)
+        limit = min(spec.num_values or 0, self.codec.num_values)  # never the separator
+        allowed_V = torch.arange(logits_NV.shape[-1], device=h_ND.device) < limit
         return choose_ids(logits_NV.masked_fill(~allowed_V, -torch.inf), sampling)

@@ -64,8 +64,12 @@ class DiscreteVectorCodec(Codec):
     def encode(self, values: Any, spec: ArraySpec, role: Role) -> tuple[np.ndarray, np.ndarray]:
         cells, channels = self._cells(spec)
         steps = len(values)
+        values = np.asarray(values)
+        limit = min(spec.num_values or self.config.num_values, self.config.num_values)
+        if values.size and not (0 <= values.min() and values.max() < limit):
+            raise ValueError(f"{spec.name!r} holds values in [{values.min()}, {values.max()}], expected [0, {limit})")
         rows = np.full((steps, *self.payload_shape), self.config.num_values, np.uint8)
-        rows[:, :cells, :channels] = np.asarray(values).reshape(steps, cells, channels)
+        rows[:, :cells, :channels] = values.reshape(steps, cells, channels)
         return rows, np.ones(steps, np.int64)
 
     def decode(self, payload: np.ndarray, spec: ArraySpec) -> np.ndarray:

@@ -40,7 +40,8 @@ class Config:
 class TextCodec(Codec):
     """`<s>` opens an instruction; `</s>` ends a text that is to be written, so that free generation stops.
 
-    A piece is one row of shape (). `decode(encode(x)) == x` for any text: unknown characters fall back to bytes.
+    A piece is one row of shape (). `decode(encode(x)) == x` for any text without U+2581, SentencePiece's own mark for a
+    space: unknown characters fall back to bytes.
     """
 
     payload_shape = ()
@@ -61,7 +62,8 @@ class TextCodec(Codec):
         return None
 
     def encode(self, values: Any, spec: ArraySpec, role: Role) -> tuple[np.ndarray, np.ndarray]:
-        pieces = self._pieces.encode([str(value) for value in values])
+        # One by one: for a list, SentencePiece starts a pool of threads at every call.
+        pieces = [self._pieces.encode(str(value)) for value in values]
         if role == "instruction":
             pieces = [[self.bos, *ids] for ids in pieces]
         elif role == "action":

@@ -25,6 +25,7 @@ VOCABULARY = 4096
 NEWLINES = ["\n", "\n\n"]
 CAPTION_WEIGHT = 20
 MISSIONS = 30_000
+CACHE = Path("~/.cache/opengato/packages")
 DEFAULT_OUT = Path(__file__).parents[2] / "assets" / "tokenizer.model"
 
 COLOURS = "red green blue purple yellow grey".split()
@@ -140,9 +141,10 @@ def train(lines: Iterable[str], out: Path, vocabulary: int = VOCABULARY) -> None
 
 
 def main() -> None:
+    """Parse the command line, train, and show the pieces of some missions."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="file to write (default: the shipped one)")
-    parser.add_argument("--cache", type=Path, default=Path("~/.cache/opengato/packages").expanduser())
+    parser.add_argument("--cache", type=Path, default=CACHE.expanduser(), help="folder of packages")
     arguments = parser.parse_args()
     train(sentences(arguments.cache), arguments.out)
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(arguments.out))

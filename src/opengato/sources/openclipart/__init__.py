@@ -45,7 +45,7 @@ class Source(sources.Source):
         what="drawings, 64x64 on white, with their titles; icon themes, series titles, titles that are not English "
         "(by Debian's word list) and near-duplicate drawings left out",
         task="caption/openclipart",
-        licence="public domain (CC0)",
+        licence="public domain (Creative Commons dedication)",
         split="by concept (`pictures.concept`), about 8 % test",
         packages=(
             Package(

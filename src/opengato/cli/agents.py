@@ -1,0 +1,113 @@
+"""`opengato demo`, `evaluate` and `play`: an agent at work."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import gymnasium
+from rich.console import Console
+
+from opengato.agent.files import load_agent
+from opengato.agent.policy import AgentPolicy
+from opengato.cli.arguments import Demo, Evaluate, Play
+from opengato.core.environment import TaskInfo
+from opengato.core.policy import Observed, Policy, Values
+from opengato.evaluators import Player, Settings, evaluators_by_family, trained_tasks
+from opengato.evaluators import evaluate as measure
+from opengato.evaluators import video
+from opengato.evaluators.demo import main as run_demo
+from opengato.rollout import as_policy
+
+UNTRAINED = ("random", "expert")
+UNBOUNDED = 160  # columns where nobody looks: a pipe or a file
+
+
+def demo(arguments: Demo) -> None:
+    """Write the page of an agent."""
+    run_demo(arguments.out, arguments.model)
+
+
+def evaluate(arguments: Evaluate) -> None:
+    """Print the tables of a report, and write it to files."""
+    if arguments.episodes < 1 or arguments.num_envs < 1:
+        raise ValueError(
+            f"received --episodes {arguments.episodes} --num-envs {arguments.num_envs}; expected at least one of each"
+        )
+    player = player_of(arguments.agent)
+    settings = Settings(
+        episodes=arguments.episodes,
+        seed=arguments.seed,
+        num_envs=arguments.num_envs,
+        documents=arguments.documents,
+    )
+    report = measure(player, arguments.tasks or families_of(player), settings=settings)
+    console = Console() if sys.stdout.isatty() else Console(width=UNBOUNDED)
+    console.print(report)
+    written = [report.to_json(arguments.json)] if arguments.json else []
+    if arguments.plot:
+        written.append(report.plot(arguments.plot))
+    for path in written:
+        print(f"written: {path}", file=sys.stderr)
+
+
+def player_of(name: str) -> Player:
+    """`random`, `expert`, or an agent that is loaded."""
+    return name if name in UNTRAINED else load_agent(name)
+
+
+def families_of(player: Player) -> list[str]:
+    """What can be measured of what an agent was trained on."""
+    trained = trained_tasks(player)
+    if trained is None:
+        raise ValueError("`random` and `expert` were trained on nothing; name tasks, such as --tasks babyai/GoToLocal")
+    known = {task.partition("/")[0] for task in trained}
+    return sorted(known & evaluators_by_family().keys())
+
+
+def play(arguments: Play) -> None:
+    """Play an episode, write its video, say how it ended."""
+    player = player_of(arguments.agent)
+    policy = (
+        as_policy(player)
+        if isinstance(player, str | Policy)
+        else AgentPolicy(player, arguments.temperature, arguments.seed, rows=1)
+    )
+    if arguments.instruction is not None:
+        policy = Told(policy, arguments.instruction)
+    played = video.play(policy, arguments.task, arguments.seed, arguments.out, arguments.size)
+    episode = played.episode
+    facts = {
+        "video": str(played.path),
+        "task": episode.task,
+        "seed": played.seed,
+        "instruction": episode.instruction,
+        "told": arguments.instruction or episode.instruction,
+        "steps": episode.num_steps,
+        "return": episode.episode_return,
+        "success": episode.success,
+    }
+    if arguments.json:
+        print(json.dumps(facts, indent=1))
+        return
+    print(f"{episode.task}, seed {played.seed}: {episode.instruction!r}: {video.outcome(episode)}")
+    if arguments.instruction is not None:
+        print(f"told: {arguments.instruction!r}; it was judged by the instruction above")
+    print(f"video: {played.path}")
+
+
+class Told(Policy):
+    """A policy that is told `instruction`, whatever the episode's own is."""
+
+    def __init__(self, policy: Policy, instruction: str) -> None:
+        self.name = f"{policy.name}, told {instruction!r}"
+        self.policy, self.instruction = policy, instruction
+
+    def begin(self, slot: int, task: TaskInfo, instruction: str, env: gymnasium.Env | None, seed: int) -> None:
+        self.policy.begin(slot, task, self.instruction, env, seed)
+
+    def act(self, slots: list[int], observed: list[Observed]) -> list[Values | None]:
+        return self.policy.act(slots, observed)
+
+    def end(self, slot: int) -> None:
+        self.policy.end(slot)

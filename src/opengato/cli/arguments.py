@@ -1,0 +1,390 @@
+"""What each sub-command takes: a dataclass each, whose docstring is its help and holds its examples.
+
+Nothing heavy is imported here, so that `--help` and a mistyped option answer at once. `SECTIONS` says which function of
+which module runs a command; it is imported when its arguments have been read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+Flag = Annotated[bool, arg(help_behavior_hint="")]
+Agent = Annotated[str, Positional, arg(metavar="AGENT")]
+Recipe = Annotated[str, Positional, arg(metavar="RECIPE")]
+Store = Annotated[Path, Positional, arg(metavar="FOLDER")]
+Workers = Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: one per core)")]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Demo:
+    """See an agent play, describe pictures and write: scores, videos and a page to look at.
+
+    Takes about three minutes on two CPU cores.
+
+    For example:
+
+        opengato demo
+        opengato demo --model runs/tiny --out out/mine
+    """
+
+    model: Annotated[str, arg(metavar="AGENT")] = "tiny"
+    """A shipped agent, or the folder of an agent, a checkpoint or a run."""
+    out: Annotated[Path, arg(metavar="FOLDER")] = Path("out/demo")
+    """Where the page, its videos and `report.json` go."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluate:
+    """Measure an agent: returns against random and expert, bits per byte of text, the right caption among others.
+
+    For example:
+
+        opengato evaluate tiny
+        opengato evaluate runs/tiny --tasks babyai,caption --episodes 20
+        opengato evaluate tiny --tasks 'metaworld/door-*' --json out.json
+        opengato evaluate random --tasks babyai/GoToLocal --plot out.png
+    """
+
+    agent: Agent
+    """A shipped agent, the folder of an agent, a checkpoint or a run; or `random` or `expert`, to compare with."""
+    tasks: Annotated[str | None, arg(metavar="TASKS", help_behavior_hint="(default: all it was trained on)")] = None
+    """Separated by commas: `babyai` (those it was trained on), `babyai/*` (all), a pattern, or a single task."""
+    episodes: int = 50
+    """Episodes of each control task."""
+    seed: int = 0
+    """Episode i is the one of seed SEED + i."""
+    documents: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: all)")] = None
+    """Held-out pictures or windows of text to measure."""
+    num_envs: int = 16
+    """Environments side by side; the result does not depend on it."""
+    json: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
+    """Write the whole report, with the result of every episode."""
+    plot: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
+    """Draw the scores of the control tasks (.png, .svg, .pdf)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Play:
+    """Play one episode of a task and make a video of it.
+
+    For example:
+
+        opengato play tiny babyai/GoToLocal --seed 3 --out ball.mp4
+        opengato play tiny babyai/GoToLocal --instruction 'go to the red key'
+        opengato play expert metaworld/drawer-open
+    """
+
+    agent: Agent
+    """A shipped agent, the folder of an agent, a checkpoint or a run; or `random` or `expert`."""
+    task: Annotated[str, Positional, arg(metavar="TASK")]
+    """A control task; `opengato tasks` lists them."""
+    seed: int = 0
+    """Which episode."""
+    out: Annotated[Path, arg(metavar="FILE")] = Path("out/videos")
+    """The video (.mp4 or .webp), or a folder for it."""
+    instruction: Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="(default: the episode's own)")] = None
+    """What the agent is told. The episode is still judged by its own instruction."""
+    temperature: float = 0.0
+    """0 takes the best action, above 0 draws."""
+    size: int = 256
+    """Width of the picture in pixels."""
+    json: Flag = False
+    """Print how it went as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chat:
+    """Type a text and let an agent continue it; show it pictures. Reads a pipe as well.
+
+    In the chat: `/image FILE` shows a picture, `/temperature 0.7` and `/length 80` set how it writes, `/clear` takes
+    the pictures away, `/quit` ends.
+
+    For example:
+
+        opengato chat tiny
+        opengato chat runs/tiny --temperature 0 --length 200
+    """
+
+    agent: Agent
+    """A shipped agent, or the folder of an agent, a checkpoint or a run."""
+    temperature: float = 0.7
+    """0 always takes the likeliest token, above 0 draws."""
+    length: int = 80
+    """Tokens to write at most."""
+    seed: int = 0
+    """The same seed and the same lines give the same answers."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Train:
+    """Train a recipe. Brings its data first; the same command goes on where it was broken off.
+
+    For example:
+
+        opengato train tiny
+        opengato train tiny train.steps=1000 --out runs/short
+        opengato train tiny train.optim.learning_rate=1e-3 --dry-run
+    """
+
+    recipe: Recipe
+    """A recipe (`opengato recipes ls`), or a file made by `opengato recipes cp`."""
+    settings: Annotated[tuple[str, ...], Positional, arg(metavar="[a.b=c ...]", help_behavior_hint="")] = ()
+    """What to change in it; `--dry-run` lists what there is."""
+    out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/RECIPE)")] = None
+    """Where checkpoints, the log and the agent go."""
+    data: Annotated[Path, arg(metavar="FOLDER")] = Path("data")
+    """Where data are, or are brought to."""
+    workers: Workers = None
+    """Processes that collect episodes."""
+    dry_run: Flag = False
+    """Only print every setting, what data are there, and the number of parameters."""
+    json: Flag = False
+    """With --dry-run: print as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tasks:
+    """The control tasks: instruction, longest episode, expert, and what random actions and the expert achieve.
+
+    For example:
+
+        opengato tasks
+        opengato tasks --family metaworld
+        opengato tasks --json
+    """
+
+    family: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: all)")] = None
+    """Only one family."""
+    json: Flag = False
+    """Print as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Collect:
+    """Collect episodes of tasks by their experts, or by random actions, into a store.
+
+    For example:
+
+        opengato collect babyai/GoToLocal --episodes 500 --out data/go
+        opengato collect 'metaworld/door-*' --noise 0 0.1 --only-success
+        opengato collect babyai/GoToObj babyai/OpenDoor --policy random
+    """
+
+    tasks: Annotated[tuple[str, ...], Positional, arg(metavar="TASK [TASK ...]")]
+    """Tasks or patterns of tasks; `opengato tasks` lists them."""
+    policy: Literal["expert", "random"] = "expert"
+    """Who acts."""
+    episodes: int = 100
+    """Episodes of each task."""
+    out: Annotated[Path, arg(metavar="FOLDER")] = Path("data/collected")
+    """A new store."""
+    noise: tuple[float, ...] = (0.0,)
+    """Each episode draws one of these shares of its actions to disturb; the record keeps what the policy meant."""
+    only_success: Flag = False
+    """Leave out episodes that fail."""
+    seed: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: 1000000)")] = None
+    """Episode i of each task has seed N + i. Seeds below a million are for evaluation."""
+    workers: Workers = None
+    """Processes; the episodes do not depend on it."""
+    json: Flag = False
+    """Print what was collected as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Import:
+    """Import a corpus of texts or pictures into FOLDER/NAME; without a name, list what there is.
+
+    For example:
+
+        opengato import
+        opengato import austen --out data
+    """
+
+    name: Annotated[str | None, Positional, arg(metavar="NAME", help_behavior_hint="")] = None
+    """A corpus."""
+    out: Annotated[Path, arg(metavar="FOLDER")] = Path("data")
+    """Where its folder goes, with a store of `train` and one of `test` episodes."""
+    list: Flag = False
+    """List the corpora, with their licences."""
+    allow_other_version: Flag = False
+    """Take another version of a package than the tested one."""
+    json: Flag = False
+    """Print as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataValidate:
+    """Check a store: the checksum of each file, each episode, all counts. Exit code 1 if something is wrong.
+
+    For example:
+
+        opengato data validate data/austen/train
+    """
+
+    folder: Store
+    """A store."""
+    json: Flag = False
+    """Print as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataShow:
+    """Show one episode of a store: its facts and its first steps.
+
+    For example:
+
+        opengato data show data/tiny/babyai --index 7
+    """
+
+    folder: Store
+    """A store."""
+    index: int = 0
+    """Which episode; -1 is the last."""
+    json: Flag = False
+    """Print its facts and specs as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataStats:
+    """Count a store: per task its episodes, steps, mean length and return, success; where the data come from.
+
+    For example:
+
+        opengato data stats data/tiny/babyai
+    """
+
+    folder: Store
+    """A store."""
+    json: Flag = False
+    """Print as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inspect:
+    """Show what a network is trained on, position by position.
+
+    Of a recipe, one group of its mixture; of a store, some of its episodes in the layout of a recipe. `*` marks the
+    positions that are predicted.
+
+    For example:
+
+        opengato inspect tiny --group 3 --row 0
+        opengato inspect data/tiny/babyai --json
+    """
+
+    what: Annotated[str, Positional, arg(metavar="RECIPE|FOLDER")]
+    """A recipe whose data are there, or a store."""
+    group: int = 0
+    """Which group of rows; training takes them in order."""
+    row: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: all)")] = None
+    """Only one row of the group."""
+    recipe: str = "tiny"
+    """For a store: whose layout."""
+    data: Annotated[Path, arg(metavar="FOLDER")] = Path("data")
+    """For a recipe: where its data are."""
+    json: Flag = False
+    """Print a line of JSON for each position."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecipesLs:
+    """List the recipes.
+
+    For example:
+
+        opengato recipes ls
+    """
+
+    json: Flag = False
+    """Print as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecipesShow:
+    """Print the text of a recipe.
+
+    For example:
+
+        opengato recipes show tiny
+    """
+
+    name: Recipe
+    """A recipe."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecipesCp:
+    """Copy a recipe to a file of your own, to change it and to train it.
+
+    For example:
+
+        opengato recipes cp tiny mine.py
+    """
+
+    name: Recipe
+    """A recipe."""
+    to: Annotated[Path, Positional, arg(metavar="FILE")]
+    """A new file that ends in .py."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bench:
+    """Run the benchmarks behind the claims of the documentation; they are part of the repository.
+
+    For example:
+
+        opengato bench --list
+        opengato bench
+    """
+
+    names: Annotated[tuple[str, ...], Positional, arg(metavar="[NAME ...]", help_behavior_hint="(default: all)")] = ()
+    """Which ones."""
+    list: Flag = False
+    """Only list them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Doctor:
+    """What this machine has, what is missing, and the command that brings it.
+
+    For example:
+
+        opengato doctor
+    """
+
+    json: Flag = False
+    """Print as JSON."""
+
+
+SECTIONS: dict[str, dict[str, tuple[type, str]]] = {
+    "Use an agent": {
+        "demo": (Demo, "opengato.cli.agents:demo"),
+        "play": (Play, "opengato.cli.agents:play"),
+        "chat": (Chat, "opengato.cli.chat:chat"),
+        "evaluate": (Evaluate, "opengato.cli.agents:evaluate"),
+    },
+    "Make an agent": {
+        "train": (Train, "opengato.cli.training:train"),
+        "recipes ls": (RecipesLs, "opengato.cli.training:recipes_ls"),
+        "recipes show": (RecipesShow, "opengato.cli.training:recipes_show"),
+        "recipes cp": (RecipesCp, "opengato.cli.training:recipes_cp"),
+        "inspect": (Inspect, "opengato.cli.positions:inspect"),
+    },
+    "Tasks and data": {
+        "tasks": (Tasks, "opengato.cli.tasks:tasks"),
+        "collect": (Collect, "opengato.cli.data:collect"),
+        "import": (Import, "opengato.cli.data:import_corpus"),
+        "data stats": (DataStats, "opengato.cli.data:stats"),
+        "data show": (DataShow, "opengato.cli.data:show"),
+        "data validate": (DataValidate, "opengato.cli.data:validate"),
+    },
+    "This machine": {
+        "doctor": (Doctor, "opengato.cli.machine:doctor"),
+        "bench": (Bench, "opengato.cli.machine:bench"),
+    },
+}
+COMMANDS = {name: command for section in SECTIONS.values() for name, command in section.items()}

@@ -1,0 +1,44 @@
+"""`opengato doctor` and `opengato bench`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import opengato
+from opengato import doctor as examination
+from opengato.cli.arguments import Bench, Doctor
+from opengato.core.config import choose
+
+
+def doctor(arguments: Doctor) -> None:
+    """Print what this machine has."""
+    examination.main(json=arguments.json)
+
+
+def bench(arguments: Bench) -> None:
+    """Run benchmarks one after the other, up to the first that fails."""
+    scripts = benchmark_scripts()
+    chosen = [choose(name, scripts, what="benchmark") for name in arguments.names] or list(scripts)
+    for name in chosen:
+        if arguments.list:
+            print(name)
+            continue
+        print(f"== {scripts[name]}", flush=True)
+        done = subprocess.run([sys.executable, str(scripts[name])], check=False)
+        if done.returncode:
+            raise RuntimeError(f"the benchmark {name} ended with exit code {done.returncode}; it says why above")
+
+
+def benchmark_scripts() -> dict[str, Path]:
+    """Scripts by name: those of the checkout that this package is run from, or of the one we are in."""
+    checkout = Path(opengato.__file__).parents[2]
+    folders = [folder / "benchmarks" for folder in (checkout, Path.cwd())]
+    for folder in folders:
+        if scripts := {path.stem: path for path in sorted(folder.glob("[a-z]*.py"))}:
+            return scripts
+    raise ValueError(
+        f"no benchmarks in {' nor in '.join(str(folder) for folder in dict.fromkeys(folders))}: they are part of the "
+        "repository, not of the package; clone it and run this there"
+    )
