@@ -33,7 +33,7 @@ def save_agent(agent: Agent, folder: Path, dtype: torch.dtype = torch.float32) -
     (folder / CARD).write_text(json.dumps(agent.card, indent=1))
     temporary = folder / f".{WEIGHTS}.tmp"  # a folder counts as an agent once its weights are there: last, and whole
     save_file(state, temporary)
-    os.replace(temporary, folder / WEIGHTS)
+    temporary.replace(folder / WEIGHTS)
 
 
 def load_agent(name_or_path: str | Path, device: str = "cpu") -> Agent:
@@ -54,7 +54,9 @@ def load_weights(agent: Agent, folder: Path) -> None:
     own = agent.state_dict()
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     shapes = [
-        f"{n}: {tuple(state[n].shape)} != {tuple(own[n].shape)}" for n in own.keys() & state.keys() if state[n].shape != own[n].shape
+        f"{n}: {tuple(state[n].shape)} != {tuple(own[n].shape)}"
+        for n in own.keys() & state.keys()
+        if state[n].shape != own[n].shape
     ]
     if missing or extra or shapes:
         raise ValueError(

@@ -1,6 +1,6 @@
 """How likely an episode is, teacher forced; and vectors for retrieval.
 
-Letters: B rows, T slots, N positions of one modality, D width.
+Letters: B rows, T slots, S all slots of a block, N positions of one modality, P its payload row, D width.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The agent: embed each modality into its slots, run the trunk, let each modality's head read its slots.
 
-Letters: B rows, T slots, N positions of one modality, D width.
+Letters: B rows, T slots, S all slots of a batch, N positions of one modality, P its payload row, D width.
 """
 
 from __future__ import annotations
@@ -119,7 +119,12 @@ class Agent(nn.Module):
         return SinglePolicy(self, task_id, instruction, prompt, Sampling(temperature=temperature), seed)
 
     def generate(
-        self, inputs: list[Any] | str, max_new_tokens: int = 64, temperature: float = 0.0, seed: int = 0, top_p: float = 0.95
+        self,
+        inputs: list[Any] | str,
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+        seed: int = 0,
+        top_p: float = 0.95,
     ) -> str:
         """Text after pictures (PIL, uint8 arrays (H, W, 3), encoded bytes) and strings; stops at the end marker."""
         generator = torch.Generator(device=self.device).manual_seed(seed)
@@ -149,4 +154,3 @@ class Agent(nn.Module):
                 families.setdefault(task.split("/")[0], []).append(task.split("/")[1])
             lines += [f"{family}: {len(names)} tasks ({', '.join(names)})" for family, names in families.items()]
         return "\n".join(lines)
-

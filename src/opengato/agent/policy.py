@@ -1,6 +1,6 @@
 """Acting: observations in, actions out, many environments at once, one cached forward pass a step.
 
-Letters: B environments acting now, D width.
+Letters: B environments acting now, N positions of one action field, P a payload row, D width.
 """
 
 from __future__ import annotations

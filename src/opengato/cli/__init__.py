@@ -41,7 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = [word for word in words if word != "--debug"]
     try:
         with contextlib.nullcontext() if debug else short_warnings():
-            return run(words)
+            code = run(words)
+            sys.stdout.flush()
+            return code
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else FAILED if stop.code else DONE
     except KeyboardInterrupt:
@@ -59,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(words: Sequence[str]) -> int:
     """Run a command line; its exit code. Raises what the command raises, and SystemExit after `--help`."""
-    if not words or words[0] in HELP and len(words) == 1:
+    if not words or (words[0] in HELP and len(words) == 1):
         overview()
     elif words[0] == "--version":
         print(f"opengato {opengato.__version__}")
@@ -102,6 +104,7 @@ def overview(group: str | None = None) -> None:
         for name, take in shown.items():
             console.print(f"  [cyan]{name:14}[/] {summary(take)}", soft_wrap=True)
     console.print("\nEach command explains itself, with examples: opengato [cyan]COMMAND[/] --help", soft_wrap=True)
+    console.print("Any command: [cyan]--debug[/] shows where an error came from", soft_wrap=True)
 
 
 def summary(arguments: type) -> str:

@@ -13,9 +13,8 @@ from opengato.agent.policy import AgentPolicy
 from opengato.cli.arguments import Demo, Evaluate, Play
 from opengato.core.environment import TaskInfo
 from opengato.core.policy import Observed, Policy, Values
-from opengato.evaluators import Player, Settings, evaluators_by_family, trained_tasks
+from opengato.evaluators import Player, Settings, evaluators_by_family, trained_tasks, video
 from opengato.evaluators import evaluate as measure
-from opengato.evaluators import video
 from opengato.evaluators.demo import main as run_demo
 from opengato.rollout import as_policy
 

@@ -26,7 +26,6 @@ class Demo:
     Takes about three minutes on two CPU cores.
 
     For example:
-
         opengato demo
         opengato demo --model runs/tiny --out out/mine
     """
@@ -42,7 +41,6 @@ class Evaluate:
     """Measure an agent: returns against random and expert, bits per byte of text, the right caption among others.
 
     For example:
-
         opengato evaluate tiny
         opengato evaluate runs/tiny --tasks babyai,caption --episodes 20
         opengato evaluate tiny --tasks 'metaworld/door-*' --json out.json
@@ -72,7 +70,6 @@ class Play:
     """Play one episode of a task and make a video of it.
 
     For example:
-
         opengato play tiny babyai/GoToLocal --seed 3 --out ball.mp4
         opengato play tiny babyai/GoToLocal --instruction 'go to the red key'
         opengato play expert metaworld/drawer-open
@@ -104,7 +101,6 @@ class Chat:
     the pictures away, `/quit` ends.
 
     For example:
-
         opengato chat tiny
         opengato chat runs/tiny --temperature 0 --length 200
     """
@@ -124,7 +120,6 @@ class Train:
     """Train a recipe. Brings its data first; the same command goes on where it was broken off.
 
     For example:
-
         opengato train tiny
         opengato train tiny train.steps=1000 --out runs/short
         opengato train tiny train.optim.learning_rate=1e-3 --dry-run
@@ -151,7 +146,6 @@ class Tasks:
     """The control tasks: instruction, longest episode, expert, and what random actions and the expert achieve.
 
     For example:
-
         opengato tasks
         opengato tasks --family metaworld
         opengato tasks --json
@@ -168,7 +162,6 @@ class Collect:
     """Collect episodes of tasks by their experts, or by random actions, into a store.
 
     For example:
-
         opengato collect babyai/GoToLocal --episodes 500 --out data/go
         opengato collect 'metaworld/door-*' --noise 0 0.1 --only-success
         opengato collect babyai/GoToObj babyai/OpenDoor --policy random
@@ -199,7 +192,6 @@ class Import:
     """Import a corpus of texts or pictures into FOLDER/NAME; without a name, list what there is.
 
     For example:
-
         opengato import
         opengato import austen --out data
     """
@@ -221,7 +213,6 @@ class DataValidate:
     """Check a store: the checksum of each file, each episode, all counts. Exit code 1 if something is wrong.
 
     For example:
-
         opengato data validate data/austen/train
     """
 
@@ -236,7 +227,6 @@ class DataShow:
     """Show one episode of a store: its facts and its first steps.
 
     For example:
-
         opengato data show data/tiny/babyai --index 7
     """
 
@@ -253,7 +243,6 @@ class DataStats:
     """Count a store: per task its episodes, steps, mean length and return, success; where the data come from.
 
     For example:
-
         opengato data stats data/tiny/babyai
     """
 
@@ -271,7 +260,6 @@ class Inspect:
     positions that are predicted.
 
     For example:
-
         opengato inspect tiny --group 3 --row 0
         opengato inspect data/tiny/babyai --json
     """
@@ -295,7 +283,6 @@ class RecipesLs:
     """List the recipes.
 
     For example:
-
         opengato recipes ls
     """
 
@@ -308,7 +295,6 @@ class RecipesShow:
     """Print the text of a recipe.
 
     For example:
-
         opengato recipes show tiny
     """
 
@@ -321,7 +307,6 @@ class RecipesCp:
     """Copy a recipe to a file of your own, to change it and to train it.
 
     For example:
-
         opengato recipes cp tiny mine.py
     """
 
@@ -336,7 +321,6 @@ class Bench:
     """Run the benchmarks behind the claims of the documentation; they are part of the repository.
 
     For example:
-
         opengato bench --list
         opengato bench
     """
@@ -352,7 +336,6 @@ class Doctor:
     """What this machine has, what is missing, and the command that brings it.
 
     For example:
-
         opengato doctor
     """
 

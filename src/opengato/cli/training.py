@@ -76,7 +76,9 @@ def settings(config: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 def recipes_ls(arguments: RecipesLs) -> None:
     """Every recipe with the first line of its text."""
-    found = {name: (ast.get_docstring(ast.parse(recipes.source(name))) or "").split("\n")[0] for name in recipes.names()}
+    found = {
+        name: (ast.get_docstring(ast.parse(recipes.source(name))) or "").split("\n")[0] for name in recipes.names()
+    }
     if arguments.json:
         print(json.dumps(found, indent=1))
         return

@@ -47,7 +47,9 @@ class PackedBatch:
             filled += np.bincount(slot, minlength=document.size)
             target = slot[self.predict_N[name].numpy()]
             if (target % slots == 0).any() or (document[target] != document[target - 1]).any():
-                raise ValueError(f"{name!r}: a target opens its document, so nothing comes before it to predict it from")
+                raise ValueError(
+                    f"{name!r}: a target opens its document, so nothing comes before it to predict it from"
+                )
         wanted = document >= 0
         if not np.array_equal(filled, wanted):
             counts = ", ".join(f"{name}={len(slot)}" for name, slot in self.slot_N.items())

@@ -61,6 +61,8 @@ class ArraySpec:
         if array.ndim != len(expected) or any(e not in (-1, a) for a, e in zip(array.shape, expected, strict=True)):
             raise ValueError(f"{fail}received shape {array.shape}, expected {expected}")
         if self.kind == "continuous":
+            if not np.issubdtype(array.dtype, np.number):
+                raise ValueError(f"{fail}received dtype {array.dtype}, expected numbers")
             if not np.isfinite(array).all():
                 raise ValueError(f"{fail}received {int((~np.isfinite(array)).sum())} values that are not finite")
             self._check_range(array, self.low, self.high, fail)

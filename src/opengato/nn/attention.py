@@ -10,8 +10,9 @@ from torch import Tensor
 
 
 def attend(q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, mask_BTS: Tensor) -> Tensor:
-    """Softmax attention, scaled by 1 / sqrt(K); `mask_BTS` True = sees. A query that sees nothing gives zeros or
-    garbage that no one may read: callers only ask so for padding.
+    """Softmax attention, scaled by 1 / sqrt(K); `mask_BTS` True = sees.
+
+    What a query that sees nothing gives is undefined: callers let each slot see itself.
     """
     return F.scaled_dot_product_attention(q_BHTK, k_BHSK, v_BHSK, attn_mask=mask_BTS[:, None])
 

@@ -45,7 +45,9 @@ class RollingCache:
         rolled = self.sinks + (position_BT - self.sinks) % self.window
         return torch.where(position_BT < self.sinks, position_BT, rolled)
 
-    def write_layer(self, layer: int, rows_B: Tensor, place_BT: Tensor, new: tuple[Tensor, Tensor], mask_BT: Tensor) -> None:
+    def write_layer(
+        self, layer: int, rows_B: Tensor, place_BT: Tensor, new: tuple[Tensor, Tensor], mask_BT: Tensor
+    ) -> None:
         """Store the keys and values (B, H, T, K) of new positions where `mask_BT` is True."""
         row, slot = mask_BT.nonzero(as_tuple=True)
         target_row, target_place = rows_B[row], place_BT[row, slot]

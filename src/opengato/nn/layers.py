@@ -12,7 +12,7 @@ TIED_SCALE = 0.5 / TIED_STD
 
 
 class SwiGLU(nn.Module):
-    """W_out(SiLU(a) * b), a and b from one product [Shazeer 2020, arXiv:2002.05202, eq. 6]; three matrices, no biases."""
+    """W_out(SiLU(a) * b), a and b from one product [Shazeer 2020, arXiv:2002.05202, eq. 6]; no biases."""
 
     def __init__(self, width: int, hidden: int):
         super().__init__()

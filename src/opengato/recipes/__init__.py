@@ -1,12 +1,16 @@
-"""Recipes: each module here has `recipe() -> Recipe`, a full run config; its docstring says command, hardware, time and
-the numbers to expect.
+"""Recipes: each module here has `recipe() -> Recipe`, a full run config.
+
+Its docstring says command, hardware, time and the numbers to expect.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import pkgutil
+import sys
+from pathlib import Path
 
 from opengato.core.config import choose
 from opengato.train.run import Recipe
@@ -19,9 +23,26 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Recipe:
-    """The recipe of a name; an unknown one is a ValueError that suggests the near ones."""
+    """The recipe of a name, or of a file `mine.py` that defines `recipe`; an unknown one is a ValueError."""
+    if name.endswith(".py"):
+        return _of_file(Path(name))
     choose(name, names(), what="recipe")
     return importlib.import_module(f"{__name__}.{name}").recipe()
+
+
+def _of_file(path: Path) -> Recipe:
+    if not path.is_file():
+        raise FileNotFoundError(f"no recipe at {str(path)!r}; make one with `opengato recipes cp tiny {path}`")
+    spec = importlib.util.spec_from_file_location(f"opengato_recipe_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module  # dataclasses in the file look there for what their annotations name
+    spec.loader.exec_module(module)
+    found = module.recipe() if hasattr(module, "recipe") else None
+    if not isinstance(found, Recipe):
+        raise ValueError(f"{str(path)!r} must define `recipe() -> Recipe`, as `opengato recipes show tiny` does")
+    return found
 
 
 def source(name: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from opengato.agent import model
 from opengato.backbones import decoder
-from opengato.data.loader import Loader
+from opengato.data.loader import LoaderConfig
 from opengato.modalities import image, text
 from opengato.modalities.continuous import action, vector
 from opengato.modalities.discrete import tokens
@@ -48,13 +48,14 @@ def agent() -> model.Config:
 
 
 def recipe() -> Recipe:
+    """The whole run."""
     return Recipe(
         name="tiny",
         train=loop.Config(
             agent=agent(),
             objective=next_token.Config(weights={"text": 0.5, "choice": 2.0, "motion": 1.0}),
             optim=optim.Config(),
-            steps=3200,
+            steps=4500,
         ),
         weights={
             "babyai": 0.5,
@@ -67,6 +68,6 @@ def recipe() -> Recipe:
         task_weights={"babyai": HARD},
         collect={"babyai": babyai_jobs(), "metaworld": metaworld_jobs()},
         imports=("austen", "shakespeare", "openclipart", "emoji"),
-        loader=Loader.Config(groups=2, workers=1),
+        loader=LoaderConfig(groups=2, workers=1),
         rows_per_group=8,
     )

@@ -89,6 +89,7 @@ METAWORLD_NOISE = (0.0, 0.1, 0.3)
 
 
 def babyai_jobs() -> tuple[CollectJob, ...]:
+    """What the bot shows of each level."""
     levels = {**ONE_ROOM, **ROOMS}
     return tuple(
         CollectJob(task=f"babyai/{name}", episodes=count, seed=TRAIN_SEED, noise=BABYAI_NOISE, only_success=True)
@@ -97,6 +98,7 @@ def babyai_jobs() -> tuple[CollectJob, ...]:
 
 
 def metaworld_jobs() -> tuple[CollectJob, ...]:
+    """What the scripted policies show of each task."""
     return tuple(
         CollectJob(
             task=f"metaworld/{name}",

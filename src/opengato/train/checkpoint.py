@@ -23,7 +23,10 @@ _PREFIX = "step-"
 
 
 def save_checkpoint(folder: Path, agent: Agent, optimizers: Optimizers, state: dict[str, Any], keep: int = 2) -> Path:
-    """Write `folder/step-XXXXXX` for `state["step"]` and keep the newest `keep`. A full disk leaves the old ones whole."""
+    """Write `folder/step-XXXXXXX` for `state["step"]` and keep the newest `keep`.
+
+    A full disk is an OSError that leaves the old ones whole.
+    """
     final = folder / f"{_PREFIX}{state['step']:07d}"
     temporary = folder / f".{final.name}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
@@ -34,7 +37,7 @@ def save_checkpoint(folder: Path, agent: Agent, optimizers: Optimizers, state: d
         for path in [*temporary.rglob("*"), temporary]:
             _sync(path)
         shutil.rmtree(final, ignore_errors=True)
-        os.replace(temporary, final)
+        temporary.replace(final)
         _sync(folder)
     except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors wrap what the disk says
         shutil.rmtree(temporary, ignore_errors=True)
@@ -59,11 +62,16 @@ def newest_checkpoint(folder: Path) -> Path | None:
     return found[-1] if found else None
 
 
+def read_state(path: Path) -> dict[str, Any]:
+    """What `save_checkpoint` was given as `state`."""
+    return json.loads((path / "state.json").read_text())
+
+
 def load_checkpoint(path: Path, agent: Agent, optimizers: Optimizers) -> dict[str, Any]:
     """Fill agent and optimisers; the saved state. ValueError if the checkpoint is of another config."""
     load_weights(agent, path / "agent")
     optimizers.load_state_dict(torch.load(path / "optimizer.pt", weights_only=True))
-    return json.loads((path / "state.json").read_text())
+    return read_state(path)
 
 
 def _sync(path: Path) -> None:

@@ -23,18 +23,24 @@ from opengato.agent.model import Agent
 from opengato.core.batch import PackedBatch
 from opengato.core.config import to_json
 from opengato.train import optim
-from opengato.train.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
+from opengato.train.checkpoint import load_checkpoint, newest_checkpoint, read_state, save_checkpoint
 from opengato.train.metrics import Metrics
+from opengato.train.optim import Config as OptimConfig
+from opengato.train.precision import Precision, resolve
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
-    """How long and how: `steps` optimiser steps; a checkpoint every `checkpoint_minutes` and at the end."""
+    """How long and how: `steps` optimiser steps; a checkpoint every `checkpoint_minutes` and at the end.
+
+    `precision` is that of matrix products; weights and optimiser state are always float32.
+    """
 
     agent: model.Config
     objective: Any
-    optim: optim.Config = field(default_factory=optim.Config)
+    optim: OptimConfig = field(default_factory=OptimConfig)
     steps: int = 1000
+    precision: Precision = "auto"
     checkpoint_minutes: float = 5.0
     seed: int = 0
 
@@ -48,11 +54,15 @@ def fit(config: Config, batches: Callable[[int], Iterator[PackedBatch]], folder:
     torch.manual_seed(config.seed)
     agent = config.agent.build()
     agent.card = card
-    optimizers = optim.build(agent, config.optim)
-    objective = config.objective.build()
     checkpoints = folder / "checkpoints"
-    done, seconds = 0, 0.0
     newest = newest_checkpoint(checkpoints)
+    # A resumed run keeps the precision it began with, whatever is fastest on the machine that goes on.
+    precision = config.precision if newest is None else read_state(newest)["precision"]
+    dtype = resolve(precision, agent.device)
+    precision = str(dtype).removeprefix("torch.")
+    optimizers = optim.build(agent, config.optim, dtype)
+    objective = config.objective.build()
+    done, seconds = 0, 0.0
     if newest is not None:
         state = load_checkpoint(newest, agent, optimizers)
         done, seconds = state["step"], state["seconds"]
@@ -67,17 +77,23 @@ def fit(config: Config, batches: Callable[[int], Iterator[PackedBatch]], folder:
 
         def save(step: int) -> None:
             total = seconds + time.perf_counter() - begun
-            agent.card = {**card, "steps": step, "training_seconds": round(total)}
-            save_checkpoint(checkpoints, agent, optimizers, {"step": step, "seconds": total})
+            agent.card = {**card, "steps": step, "training_seconds": round(total), "precision": precision}
+            state = {"step": step, "seconds": total, "precision": precision}
+            save_checkpoint(checkpoints, agent, optimizers, state)
 
         for step in range(done, config.steps):
             waited = time.perf_counter()
             batch = next(source)
             figures = {"data_seconds": time.perf_counter() - waited}
-            figures |= train_step(agent, objective, optimizers, batch, optim.schedule(step, config.steps, config.optim), config.optim.clip)
+            rate = optim.schedule(step, config.steps, config.optim)
+            figures |= train_step(agent, objective, optimizers, batch, rate, config.optim.clip, dtype)
             figures |= shares(batch, card.get("sources", []))
             metrics.add(step, figures, batch.num_positions)
-            if stop.requested or step + 1 == config.steps or time.perf_counter() - saved > 60 * config.checkpoint_minutes:
+            if (
+                stop.requested
+                or step + 1 == config.steps
+                or time.perf_counter() - saved > 60 * config.checkpoint_minutes
+            ):
                 save(step + 1)
                 saved = time.perf_counter()
             if stop.requested:
@@ -88,12 +104,19 @@ def fit(config: Config, batches: Callable[[int], Iterator[PackedBatch]], folder:
 
 
 def train_step(
-    agent: Agent, objective: Any, optimizers: optim.Optimizers, batch: PackedBatch, rate: float, clip: float
+    agent: Agent,
+    objective: Any,
+    optimizers: optim.Optimizers,
+    batch: PackedBatch,
+    rate: float,
+    clip: float,
+    dtype: torch.dtype = torch.float32,
 ) -> dict[str, float]:
     """One step of the optimisers at `rate` times their base rates. FloatingPointError if the loss is not finite."""
     batch = batch.to(agent.device)
     optimizers.set_rate(rate)
-    loss, figures = objective(agent, batch)
+    with torch.autocast(agent.device.type, dtype, enabled=dtype != torch.float32):
+        loss, figures = objective(agent, batch)
     if not math.isfinite(float(loss.detach())):
         raise FloatingPointError(f"the loss is {float(loss)}: {figures}; lower the learning rate or check the data")
     loss.backward()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -35,16 +35,24 @@ def schedule(step: int, steps: int, config: Config) -> float:
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose update is made orthogonal, [Jordan et al. 2024, "Muon"]; float32, since bf16 is slow on CPUs.
+    """Momentum whose update is made orthogonal, [Jordan et al. 2024, "Muon"], with products in `dtype`.
 
     The update of a matrix (m, n) is scaled by sqrt(max(1, m / n)), so that one rate fits all shapes.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, momentum: float, weight_decay: float):
+    def __init__(
+        self,
+        parameters: Iterable[nn.Parameter],
+        lr: float,
+        momentum: float,
+        weight_decay: float,
+        dtype: torch.dtype = torch.float32,
+    ):
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self.dtype = dtype
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # ty: ignore[incompatible-method-override]
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is None:
@@ -53,10 +61,10 @@ class Muon(torch.optim.Optimizer):
                 if not state:
                     state["momentum"] = torch.zeros_like(parameter)
                 momentum = state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
-                update = orthogonal(parameter.grad.lerp(momentum, group["momentum"]))
+                update = orthogonal(parameter.grad.lerp(momentum, group["momentum"]).to(self.dtype))
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 scale = math.sqrt(max(1.0, parameter.shape[0] / parameter.shape[1]))
-                parameter.add_(update, alpha=-group["lr"] * scale)
+                parameter.add_(update.to(parameter.dtype), alpha=-group["lr"] * scale)
 
 
 def orthogonal(matrix: Tensor, iterations: int = 5) -> Tensor:
@@ -98,7 +106,7 @@ class Optimizers:
                 group.update(own)
 
 
-def build(agent: nn.Module, config: Config) -> Optimizers:
+def build(agent: nn.Module, config: Config, dtype: torch.dtype = torch.float32) -> Optimizers:
     """Every parameter in exactly one group: trunk matrices to Muon, other matrices and vectors to AdamW."""
     matrices, decayed, plain = [], [], []
     for name, parameter in agent.named_parameters():
@@ -113,7 +121,7 @@ def build(agent: nn.Module, config: Config) -> Optimizers:
     adam = torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
     parts: list[torch.optim.Optimizer] = [adam]
     if matrices:
-        parts.append(Muon(matrices, config.matrix_learning_rate, config.momentum, config.weight_decay))
+        parts.append(Muon(matrices, config.matrix_learning_rate, config.momentum, config.weight_decay, dtype))
     for part in parts:
         for group in part.param_groups:
             group["base_lr"] = group["lr"]

@@ -1,4 +1,4 @@
-"""Getting a recipe's data: collect what experts can show, import what packages hold. Done once, continued if broken off."""
+"""A recipe's data: collect what experts can show, import what packages hold; once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,13 @@ def collect_store(jobs: tuple[CollectJob, ...], folder: Path, workers: int) -> N
             return
         shutil.rmtree(folder)
     total = sum(job.episodes for job in jobs)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     extra = {"licence": "made by this machine", "synthetic": "simulated episodes by scripted experts"}
     with Progress(*columns) as progress, StoreWriter(folder, extra) as writer:
         bar = progress.add_task(f"collecting {folder.name}", total=total)
@@ -45,8 +51,8 @@ def import_stores(names: tuple[str, ...], folder: Path) -> None:
 def fit_statistics(folder: Path, episodes: int = 3000) -> dict[str, dict[str, list[float]]]:
     """Mean and standard deviation of each continuous observation by spec name, over evenly spread episodes of a store.
 
-    A deviation below 0.01 of the largest one is raised to it: a coordinate that hardly moves must not be blown up. Where
-    nothing moves at all it is 1.
+    A deviation below 0.01 of the largest one is raised to it: a coordinate that hardly moves must not be blown up.
+    Where nothing moves at all it is 1.
     """
     store = EpisodeStore(folder)
     values: dict[str, list[np.ndarray]] = {}

@@ -17,7 +17,7 @@ from opengato.agent.model import Agent
 from opengato.agent.model import Config as AgentConfig
 from opengato.core.batch import PackedBatch
 from opengato.core.config import choose
-from opengato.data.loader import Loader
+from opengato.data.loader import Loader, LoaderConfig
 from opengato.data.mixture import Mixture, MixtureConfig, SourceConfig
 from opengato.data.store import EpisodeStore
 from opengato.rollout import CollectJob
@@ -38,7 +38,7 @@ class Recipe:
     collect: dict[str, tuple[CollectJob, ...]] = field(default_factory=dict)
     imports: tuple[str, ...] = ()
     task_weights: dict[str, dict[str, float]] = field(default_factory=dict)
-    loader: Loader.Config = field(default_factory=Loader.Config)
+    loader: LoaderConfig = field(default_factory=LoaderConfig)
     rows_per_group: int = 8
 
     def __post_init__(self) -> None:
@@ -50,8 +50,8 @@ class Recipe:
         return data / self.name / source if source in self.collect else data / source / "train"
 
 
-def run(recipe: Recipe, folder: Path, data: Path, workers: int | None = None, device: str | None = None) -> Agent:
-    """Train a recipe into `folder`, with data in `data`. Whatever is there already is used; a broken-off run goes on."""
+def run(recipe: Recipe, folder: Path, data: Path, workers: int | None = None) -> Agent:
+    """Train a recipe into `folder`, with data in `data`; what is there already is used, a broken-off run goes on."""
     prepare(recipe, data, workers)
     recipe = with_statistics(recipe, data)
     mixture = Mixture(mixture_config(recipe, data), recipe.train.agent.serializer())

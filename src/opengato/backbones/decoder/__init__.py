@@ -6,7 +6,9 @@ Letters: B rows, T slots, S places of the cache, D width, H heads, K head width.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from einops import rearrange
@@ -78,6 +80,9 @@ class Decoder(CachedBackbone):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width, bias=False)
 
+    def _blocks(self) -> Iterator[Block]:
+        return (cast(Block, block) for block in self.blocks)
+
     def _angles(self, position_BT: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         cos, sin = rotary_angles(position_BT, self.width // self.config.heads, self.config.rotary_base)
         return cos.to(dtype), sin.to(dtype)
@@ -88,7 +93,7 @@ class Decoder(CachedBackbone):
         # A padded slot sees itself, lest its softmax be empty.
         mask_BTS = mask_BTS | torch.eye(mask_BTS.shape[1], dtype=torch.bool, device=mask_BTS.device)
         angles = self._angles(position_BT, x_BTD.dtype)
-        for block in self.blocks:
+        for block in self._blocks():
             q, k, v = block.project(x_BTD, angles)
             x_BTD = block.finish(x_BTD, attend(q, k, v, mask_BTS))
         return self.norm(x_BTD)
@@ -99,7 +104,9 @@ class Decoder(CachedBackbone):
         cache = RollingCache(config.depth, rows, config.heads, head_width, config.window, config.sinks)
         return cache.to(self.norm.weight.device, self.norm.weight.dtype)
 
-    def extend(self, x_BTD: Tensor, position_BT: Tensor, mask_BT: Tensor, cache: RollingCache, rows_B: Tensor) -> Tensor:
+    def extend(
+        self, x_BTD: Tensor, position_BT: Tensor, mask_BT: Tensor, cache: RollingCache, rows_B: Tensor
+    ) -> Tensor:
         if x_BTD.shape[1] > self.config.window:  # one call may not write a place of the cache twice
             parts = [t.split(self.config.window, dim=1) for t in (x_BTD, position_BT, mask_BT)]
             return torch.cat([self.extend(*part, cache, rows_B) for part in zip(*parts, strict=True)], dim=1)
@@ -111,7 +118,7 @@ class Decoder(CachedBackbone):
         mask_BTS[:, :, used:] |= torch.eye(x_BTD.shape[1], dtype=torch.bool, device=x_BTD.device)
         angles = self._angles(position_BT, x_BTD.dtype)
         place_BT = cache.place(position_BT)
-        for layer, block in enumerate(self.blocks):
+        for layer, block in enumerate(self._blocks()):
             q, k, v = block.project(x_BTD, angles)
             k_all = torch.cat([cache.key[layer, rows_B, :, :used], k], dim=2)
             v_all = torch.cat([cache.value[layer, rows_B, :, :used], v], dim=2)

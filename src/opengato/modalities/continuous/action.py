@@ -1,7 +1,7 @@
 """A whole action vector in one position, each number predicted as one of `bins` uniform bins on its bounds.
 
 The numbers of a vector are predicted side by side, given the past but not one another. Letters: N positions, A action
-dimensions, D width, V bins.
+dimensions, P numbers of a payload row, D width, V bins.
 """
 
 from __future__ import annotations
@@ -78,9 +78,12 @@ class ContinuousActionCodec(Codec):
 class ContinuousAction(Modality):
     """Tables of bins summed on the way in; one linear head for all numbers on the way out."""
 
+    codec: ContinuousActionCodec
+    offset_A: Tensor
+
     def __init__(self, config: Config, width: int):
         super().__init__()
-        self.codec: ContinuousActionCodec = config.codec()
+        self.codec = config.codec()
         self.config = config
         rows = config.size * (config.bins + 1) if config.remember else 1
         self.table = nn.Embedding(rows, width)

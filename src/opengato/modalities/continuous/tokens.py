@@ -1,6 +1,7 @@
 """Real numbers as tokens, one position each: mu-law where unbounded, then 1024 uniform bins.
 
-[Reed et al. 2022, arXiv:2205.06175, sec. 2.1, app. B]. Letters: N positions, D width, V bins.
+[Reed et al. 2022, arXiv:2205.06175, sec. 2.1, app. B]. Letters: N positions, P (none: a row is one
+id), D width, V bins.
 """
 
 from __future__ import annotations
@@ -75,9 +76,11 @@ def bounds(spec: ArraySpec) -> np.ndarray:
 class Continuous(Modality):
     """A table of bins tied to the output head; bins beyond the spec's bounds are never sampled."""
 
+    codec: ContinuousCodec
+
     def __init__(self, codec: ContinuousCodec, width: int):
         super().__init__()
-        self.codec: ContinuousCodec = codec
+        self.codec = codec
         self.table = nn.Embedding(codec.config.bins, width)
         nn.init.normal_(self.table.weight, std=TIED_STD)
 

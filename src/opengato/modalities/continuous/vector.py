@@ -21,9 +21,9 @@ from opengato.core.serialize import Codec, Role
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
-    """Room for `size` numbers. `statistics[spec.name]` = {"mean": [...], "std": [...]}; without an entry values stay raw.
+    """Room for `size` numbers; those of a spec without statistics stay raw.
 
-    Standardised values are clipped to [-clip, clip]; `frequencies` sine and cosine pairs of each sharpen the embedder.
+    `statistics[spec.name]` = {"mean": [...], "std": [...]}. Standardised values are clipped to [-clip, clip]; `frequencies` sine and cosine pairs of each sharpen the embedder.
     """
 
     size: int = 64
@@ -79,9 +79,12 @@ class ContinuousVectorCodec(Codec):
 class ContinuousVector(Modality):
     """Numbers and their sines and cosines through a residual two-layer embedder."""
 
+    codec: ContinuousVectorCodec
+    frequency_F: Tensor
+
     def __init__(self, config: Config, width: int):
         super().__init__()
-        self.codec: ContinuousVectorCodec = config.codec()
+        self.codec = config.codec()
         frequency = math.pi / 4 * 2.0 ** torch.arange(config.frequencies)
         self.register_buffer("frequency_F", frequency, persistent=False)
         self.linear = nn.Linear(config.size * (1 + 2 * config.frequencies), width)

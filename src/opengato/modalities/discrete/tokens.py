@@ -1,6 +1,7 @@
 """Discrete values as tokens, one position each, in row-major order.
 
-[Reed et al. 2022, arXiv:2205.06175, sec. 2.1]. Letters: N positions, D width, V values.
+[Reed et al. 2022, arXiv:2205.06175, sec. 2.1]. Letters: N positions, P (none: a row is one
+id), D width, V values.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class DiscreteCodec(Codec):
             return np.full(steps, self.num_values, np.int64), np.ones(steps, np.int64)
         ids = np.asarray(values).reshape(-1).astype(np.int64)
         limit = min(spec.num_values or self.num_values, self.num_values)
-        if ids.size and not (0 <= ids.min() and ids.max() < limit):
+        if ids.size and not (ids.min() >= 0 and ids.max() < limit):
             raise ValueError(f"{spec.name!r} holds values in [{ids.min()}, {ids.max()}], expected [0, {limit})")
         return ids, np.full(steps, spec.size, np.int64)
 
@@ -62,9 +63,11 @@ class DiscreteCodec(Codec):
 class Discrete(Modality):
     """A table tied to the output head; ids outside the spec are never sampled."""
 
+    codec: DiscreteCodec
+
     def __init__(self, codec: DiscreteCodec, width: int):
         super().__init__()
-        self.codec: DiscreteCodec = codec
+        self.codec = codec
         self.table = nn.Embedding(codec.num_values + 1, width)
         nn.init.normal_(self.table.weight, std=TIED_STD)
 

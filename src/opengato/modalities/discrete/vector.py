@@ -1,7 +1,8 @@
 """A whole array of discrete values in one position.
 
 An array of two or more dimensions is read as cells whose last axis holds their channels (a grid of objects with type,
-colour and state); a flat array as cells of one channel. Letters: N positions, C channels, D width, K cell width.
+colour and state); a flat array as cells of one channel. Letters: N positions, P (a row is
+cells x channels), D width.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from opengato.core.serialize import Codec, Role
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
-    """Room for `cells` cells of `channels` channels with values in [0, num_values); a cell becomes `cell_width` numbers."""
+    """Room for `cells` cells of `channels` values in [0, num_values); a cell becomes `cell_width` numbers."""
 
     cells: int = 64
     channels: int = 3
@@ -66,7 +67,7 @@ class DiscreteVectorCodec(Codec):
         steps = len(values)
         values = np.asarray(values)
         limit = min(spec.num_values or self.config.num_values, self.config.num_values)
-        if values.size and not (0 <= values.min() and values.max() < limit):
+        if values.size and not (values.min() >= 0 and values.max() < limit):
             raise ValueError(f"{spec.name!r} holds values in [{values.min()}, {values.max()}], expected [0, {limit})")
         rows = np.full((steps, *self.payload_shape), self.config.num_values, np.uint8)
         rows[:, :cells, :channels] = values.reshape(steps, cells, channels)
@@ -80,9 +81,11 @@ class DiscreteVectorCodec(Codec):
 class DiscreteVector(Modality):
     """Each cell is embedded by its channels and mixed on its own, so that "red" and "ball" meet in one cell first."""
 
+    codec: DiscreteVectorCodec
+
     def __init__(self, config: Config, width: int):
         super().__init__()
-        self.codec: DiscreteVectorCodec = config.codec()
+        self.codec = config.codec()
         self.num_values = config.num_values
         self.table = nn.Parameter(torch.randn(config.channels * config.num_values, config.cell_width))
         self.mix = nn.Linear(config.cell_width, config.cell_width)

@@ -39,7 +39,7 @@ class Config:
 
 
 class ImageCodec(Codec):
-    """Pixels as rows of patch bytes, followed by the patch's place: (top, bottom, left, right) in 1/128 of the image."""
+    """Pixels as rows of patch bytes, followed by its place: (top, bottom, left, right) in 1/128 of the image."""
 
     payload_dtype = "uint8"
 
@@ -64,7 +64,7 @@ class ImageCodec(Codec):
 
     def _grid(self, height: int, width: int) -> tuple[int, int]:
         scale = min(1.0, self.max_side / max(height, width))
-        return tuple(max(1, round(side * scale / self.patch)) for side in (height, width))
+        return max(1, round(height * scale / self.patch)), max(1, round(width * scale / self.patch))
 
     def _pixels(self, value: Any) -> np.ndarray:
         if isinstance(value, bytes):
@@ -95,9 +95,11 @@ class ImageCodec(Codec):
 class Image(Modality):
     """Patches, scaled to [-1, 1], through a residual two-layer embedder, plus tables of their row and column."""
 
+    codec: ImageCodec
+
     def __init__(self, codec: ImageCodec, width: int):
         super().__init__()
-        self.codec: ImageCodec = codec
+        self.codec = codec
         self.linear = nn.Linear(codec.payload_shape[0] - 4, width)
         self.norm = nn.LayerNorm(width, bias=False)
         self.up = nn.Linear(width, 2 * width)

@@ -1,6 +1,7 @@
 """Text: SentencePiece pieces with byte fallback, one position a piece.
 
-[Kudo & Richardson 2018, arXiv:1808.06226]. Letters: N positions, D width, V vocabulary.
+[Kudo & Richardson 2018, arXiv:1808.06226]. Letters: N positions, P (none: a row is one id), D
+width, V vocabulary.
 """
 
 from __future__ import annotations
@@ -82,9 +83,12 @@ class TextCodec(Codec):
 class Text(Modality):
     """A token table tied to the output head."""
 
+    codec: TextCodec
+    hidden_V: Tensor
+
     def __init__(self, codec: TextCodec, width: int):
         super().__init__()
-        self.codec: TextCodec = codec
+        self.codec = codec
         self.table = nn.Embedding(codec.num_values, width)
         nn.init.normal_(self.table.weight, std=TIED_STD)
         hidden = torch.zeros(codec.num_values, dtype=torch.bool)

@@ -1,6 +1,6 @@
 """Next-token prediction: cross-entropy where something is predicted, and nowhere else.
 
-[Reed et al. 2022, arXiv:2205.06175, eq. 2], with a weight per modality.
+[Reed et al. 2022, arXiv:2205.06175, eq. 2], with a weight per modality. Letters: N predicted rows.
 """
 
 from __future__ import annotations

@@ -1,0 +1,167 @@
+"""`opengato inspect`: a group of packed rows, position by position, as training sees it.
+
+Letters: B rows, T slots of a row, N positions of one modality.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from opengato import recipes
+from opengato.cli.arguments import Inspect
+from opengato.core.episode import ArraySpec, Episode
+from opengato.core.serialize import Codec, Role, Serializer
+from opengato.data.documents import Document
+from opengato.data.mixture import Mixture
+from opengato.data.packing import PackedGroup, pack
+from opengato.data.store import MANIFEST, read_manifest
+from opengato.train.run import Recipe, mixture_config, with_statistics
+
+SHOWN_NUMBERS = 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Position:
+    """One slot that holds something. `field` is what of the step it carries, `value` that in words or numbers."""
+
+    row: int
+    slot: int
+    modality: str
+    predict: bool
+    document: int
+    position: int
+    step: int
+    field: str
+    value: str
+
+
+def inspect(arguments: Inspect) -> None:
+    """Print a group of a recipe's mixture, or of a store."""
+    mixture = mixture_of(arguments)
+    if arguments.group < 0:
+        raise ValueError(f"received --group {arguments.group}, expected 0 or more")
+    rows = mixture.group(arguments.group)
+    if arguments.row is not None and not 0 <= arguments.row < len(rows):
+        raise ValueError(f"received --row {arguments.row}, but a group has rows 0 to {len(rows) - 1}")
+    group = pack(rows, mixture.config.length)
+    chosen = range(len(rows)) if arguments.row is None else [arguments.row]
+    if not arguments.json:
+        print(f"{'row':>3} {'slot':>5} {'doc':>3} {'position':>8} {'step':>5} {'modality':10}   {'field':12} value")
+    for row in chosen:
+        start = 0
+        for number, document in enumerate(rows[row]):
+            source = mixture.sources[document.source]
+            facts = {"source": source.name, "task": source.store.task(document.episode), "episode": document.episode}
+            if not arguments.json:
+                about = ", ".join(f"{name} {fact}" for name, fact in facts.items())
+                print(f"-- row {row}, document {number}: {about}, {len(document)} positions")
+            walk = Walk(group, mixture.maker.serializer, source.store[document.episode])
+            for position in walk.positions(document, row, start):
+                print(json.dumps(asdict(position) | facts) if arguments.json else as_line(position))
+            start += len(document)
+        if not arguments.json:
+            print(f"-- row {row}: {start} of {mixture.config.length} slots filled")
+
+
+def as_line(position: Position) -> str:
+    """A position as columns of one width."""
+    p, mark = position, "*" if position.predict else " "
+    return f"{p.row:>3} {p.slot:>5} {p.document:>3} {p.position:>8} {p.step:>5} {p.modality:10} {mark} {p.field:12} {p.value}"
+
+
+def mixture_of(arguments: Inspect) -> Mixture:
+    """The mixture of a recipe, or of one store in the layout of a recipe."""
+    what, data = Path(arguments.what), arguments.data
+    if (what / MANIFEST).is_file():
+        # A recipe that "collected" nothing but this store: its folder is DATA / recipe / source.
+        what = what.resolve()
+        data, name, source = what.parent.parent, what.parent.name, what.name
+        base = recipes.load(arguments.recipe)
+        recipe = Recipe(name=name, train=base.train, weights={source: 1.0}, collect={source: ()})
+    elif what.is_dir() or (what.suffix != ".py" and len(what.parts) > 1):
+        read_manifest(what)
+        raise AssertionError("a store was found above")
+    else:
+        recipe = recipes.load(arguments.what)
+        missing = [name for name in recipe.weights if not (recipe.folder(name, data) / MANIFEST).is_file()]
+        if missing:
+            raise FileNotFoundError(
+                f"no data of {', '.join(missing)} in {str(data)!r}; `opengato train {arguments.what}` brings them, or name "
+                "their folder with --data"
+            )
+    recipe = with_statistics(recipe, data)
+    return Mixture(mixture_config(recipe, data), recipe.train.agent.serializer())
+
+
+class Walk:
+    """The positions of one document of a packed group, decoded by the specs of its episode."""
+
+    def __init__(self, group: PackedGroup, serializer: Serializer, episode: Episode) -> None:
+        self.group, self.serializer, self.episode = group, serializer, episode
+        slots = group.document_BT.size
+        self.owner_S = np.full(slots, "", object)
+        self.place_S = np.zeros(slots, np.int64)
+        for name, slot_N in group.slot_N.items():
+            self.owner_S[slot_N] = name
+            self.place_S[slot_N] = np.arange(len(slot_N))
+
+    def positions(self, document: Document, row: int, start: int) -> Iterator[Position]:
+        """Its positions, which begin at slot `start` of `row`."""
+        width = self.group.document_BT.shape[1]
+        seen: Counter[tuple[int, str, str]] = Counter()
+        for t, step in enumerate(document.sequence.step_T.tolist()):
+            slot = start + t
+            flat = row * width + slot
+            name, place = self.owner_S[flat], self.place_S[flat]
+            local = int(self.group.local_BT[row, slot])
+            role: Role = "instruction" if step < 0 else "observation" if local >= 0 else "action"
+            field, value = self.read(name, role, self.group.payload[name][place], seen[step, role, name])
+            seen[step, role, name] += 1
+            yield Position(
+                row=row,
+                slot=slot,
+                modality=name,
+                predict=bool(self.group.predict_N[name][place]),
+                document=int(self.group.document_BT[row, slot]),
+                position=int(self.group.position_BT[row, slot]),
+                step=step,
+                field=field,
+                value=value,
+            )
+
+    def read(self, name: str, role: Role, payload: np.ndarray, index: int) -> tuple[str, str]:
+        """The field and the value of the `index`-th position of a modality among those of a step."""
+        codec, layout = self.serializer.codecs[name], self.serializer.layout
+        if role == "instruction":
+            return role, value_text(codec, payload, ArraySpec(name=role, kind="text", dtype="str"), None)
+        specs = self.episode.observation_specs if role == "observation" else self.episode.action_specs
+        for field in sorted(specs):
+            if layout.modality(role, specs[field]) == name:
+                count = codec.num_positions(specs[field])
+                if count is None or index < count:
+                    return field, value_text(codec, payload, specs[field], count)
+                index -= count
+        return "separator", ""
+
+
+def value_text(codec: Codec, payload: np.ndarray, spec: ArraySpec, count: int | None) -> str:
+    """One row of a payload in words or numbers; `count` positions make a value (None: as many as it takes)."""
+    whole = count == 1 or spec.kind in ("text", "image")
+    value = codec.decode(payload[None], spec if whole else dataclasses.replace(spec, shape=()))
+    if spec.kind == "text":
+        return f"{value!r} #{payload}"
+    array = np.asarray(value)
+    if spec.kind == "image":
+        red, green, blue = array.reshape(-1, 3).mean(0).round().astype(int)
+        return f"patch {array.shape[0]}x{array.shape[1]}, mean colour {red} {green} {blue}"
+    text = np.array2string(
+        array, precision=3, threshold=SHOWN_NUMBERS, edgeitems=SHOWN_NUMBERS // 2, suppress_small=True
+    )
+    return " ".join(text.split())

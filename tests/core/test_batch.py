@@ -1,0 +1,57 @@
+"""A packed batch counts: each slot of a document holds one row, and each target has something before it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from opengato.core.batch import PackedBatch
+
+DOCUMENT = torch.tensor([[0, 0, 0, 1, 1, -1], [0, 0, 0, 0, -1, -1]])
+
+
+def batch(**changes: Any) -> PackedBatch:
+    """Two rows: documents of 3 and 2 positions, then one of 4; `a` fills even places, `b` odd ones."""
+    slots: dict[str, Tensor] = {"a": torch.tensor([0, 2, 4, 6, 8]), "b": torch.tensor([1, 3, 7, 9])}
+    given = {
+        "payload": {"a": torch.zeros(5), "b": torch.zeros(4, 3)},
+        "slot_N": slots,
+        "predict_N": {"a": torch.tensor([0, 1, 1, 0, 1]).bool(), "b": torch.tensor([1, 0, 1, 1]).bool()},
+        "document_BT": DOCUMENT,
+        "position_BT": torch.zeros_like(DOCUMENT),
+        "local_BT": torch.zeros_like(DOCUMENT),
+    }
+    return PackedBatch(**{**given, **changes})
+
+
+def test_a_good_batch_counts_its_positions() -> None:
+    assert batch().num_positions == 9
+    assert batch().to("cpu").num_positions == 9
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"payload": {"a": torch.zeros(4), "b": torch.zeros(4, 3)}}, "'a': payload has 4 rows, slot_N 5, predict_N 5"),
+        ({"slot_N": {"a": torch.tensor([0, 2, 4, 6, 7]), "b": torch.tensor([1, 3, 7, 9])}}, "1 slots are filled twice"),
+        ({"slot_N": {"a": torch.tensor([0, 2, 4, 6, 10]), "b": torch.tensor([1, 3, 7, 9])}}, "a target opens|9 slots"),
+        ({"document_BT": torch.where(DOCUMENT == 1, -1, DOCUMENT)}, "7 slots hold a document but modalities fill 9"),
+    ],
+)
+def test_misaligned_slots_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        batch(**changes)
+
+
+@pytest.mark.parametrize("name_and_row", [("a", 0), ("b", 1), ("a", 3)])
+def test_a_target_that_opens_a_document_is_refused(name_and_row: tuple[str, int]) -> None:
+    """In the first slot of the batch, at a border within a row, and in the first slot of a row."""
+    name, row = name_and_row
+    marks = batch().predict_N
+    marks[name] = marks[name].clone()
+    marks[name][row] = True
+    with pytest.raises(ValueError, match=f"'{name}': a target opens its document"):
+        batch(predict_N=marks)
