@@ -28,14 +28,14 @@ Work = Callable[[], int]
 """Does some work and returns how many units of it were done."""
 
 
-def arguments(description: str, argv: Sequence[str] | None, **defaults: int) -> argparse.Namespace:
-    """The options that every benchmark takes; `defaults` are further whole numbers, `rounds` among them."""
+def arguments(description: str, argv: Sequence[str] | None, **defaults: int | str) -> argparse.Namespace:
+    """The options that every benchmark takes; `defaults` are further ones, `rounds` among them."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="tiny sizes, one round: only to see that it runs")
     parser.add_argument("--out", type=Path, default=None, help="folder for the JSON (default: results; none if quick)")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="threads of torch")
     for name, value in defaults.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=value)
+        parser.add_argument(f"--{name}", type=type(value), default=value)
     options = parser.parse_args(argv)
     if options.out is None and not options.quick:
         options.out = RESULTS
@@ -59,15 +59,19 @@ class Rate:
         return statistics.median(self.rounds)
 
 
-def take_turns(contestants: Mapping[str, Work], rounds: int, unit: str) -> dict[str, Rate]:
+def take_turns(
+    contestants: Mapping[str, Work], rounds: int, unit: str, before: Callable[[str], None] = lambda _: None
+) -> dict[str, Rate]:
     """Rates of each contestant: A, B, C, A, B, C, ..., so that what slows the machine for a while slows all alike.
 
-    One turn each comes first and is not counted: memory is allocated and kernels are chosen in it.
+    One turn each comes first and is not counted: memory is allocated and kernels are chosen in it. `before(name)` is
+    called before each turn, outside of the clock.
     """
     rates: dict[str, list[float]] = {name: [] for name in contestants}
     cores: dict[str, list[float]] = {name: [] for name in contestants}
     for turn in range(rounds + 1):
         for name, work in contestants.items():
+            before(name)
             processor, begun = time.process_time(), time.perf_counter()
             units = work()
             seconds = time.perf_counter() - begun

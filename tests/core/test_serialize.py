@@ -92,7 +92,9 @@ def test_two_arrays_of_one_modality_interleave_by_step() -> None:
     rows = serializer("vector").episode(episode).payload["state"]
     assert rows[:, 0].tolist() == pytest.approx([0.0, 5.0, 0.1, 8.0, 0.2, 8.0]), "15 and 25 are clipped to 8"
     tokens = serializer("tokens")
-    sequence = tokens.episode(replace(episode, action_specs={"move": episode.action_specs["move"]}, actions={"move": episode.actions["move"]}))
+    sequence = tokens.episode(
+        replace(episode, action_specs={"move": episode.action_specs["move"]}, actions={"move": episode.actions["move"]})
+    )
     sizes = np.split(sequence.payload["continuous"], [2, 5, 7, 10, 12])
     codec = tokens.codecs["continuous"]
     for step, (arm, joint) in enumerate(zip(sizes[::2], sizes[1::2], strict=True)):

@@ -63,7 +63,9 @@ class FakeAgent(ExpertPolicy):
         self.nats = nats
         self.card = card or {"recipe": "fake", "tasks": []}
         self.codec = codec or TextCodec()
-        self.serializer = Serializer(Layout(order=("text", "image"), routes=ROUTES), {"text": self.codec, "image": OneRowCodec()})
+        self.serializer = Serializer(
+            Layout(order=("text", "image"), routes=ROUTES), {"text": self.codec, "image": OneRowCodec()}
+        )
         self.asked: list[Episode] = []
 
     def log_likelihood(self, episodes: list[Episode]) -> list[np.ndarray]:

@@ -16,7 +16,10 @@ from opengato.evaluators.likelihood.windows import TextWindows
 from opengato.modalities.text import TextCodec
 from tests.evaluators.fakes import TEXT, ByteCodec, FakeAgent, written
 
-WORDS = "the quick brown fox, jumps over a lazy dog.  Grüße aus Zürich: naïve café 你好世界 🦊🐶 antidisestablishmentarianism".split(" ")
+WORDS = (
+    "the quick brown fox, jumps over a lazy dog.  Grüße aus Zürich: naïve café 你好世界 🦊🐶 "
+    "antidisestablishmentarianism"
+).split(" ")
 TASK = "text/austen"
 
 

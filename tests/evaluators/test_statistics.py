@@ -99,6 +99,6 @@ def test_counts_and_printing() -> None:
     assert counts_above([0.25, 0.5, 0.76, -1.0]) == {0.25: 3, 0.5: 2, 0.75: 1, 0.9: 0}
     assert str(Interval(value=-0.001, low=-0.25, high=1.0)) == "0.00 [-0.25, 1.00]"
     assert str(Interval(value=2.0)) == "2.00"
-    assert Interval(value=0.6, low=0.2, high=1.0).scaled(0.2, 0.8) == Interval(
-        value=pytest.approx(0.5), low=pytest.approx(0.0), high=pytest.approx(1.0)
-    )
+    half = Interval(value=0.5, low=0.25, high=1.0).scaled(0.25, 0.5)
+    assert half == Interval(value=0.5, low=0.0, high=1.5)
+    assert Interval(value=0.5).scaled(0.25, 0.5) == Interval(value=0.5)

@@ -11,6 +11,7 @@ from rich.console import Console
 from opengato.agent.files import load_agent
 from opengato.agent.policy import AgentPolicy
 from opengato.cli.arguments import Demo, Evaluate, Play
+from opengato.core.config import choose
 from opengato.core.environment import TaskInfo
 from opengato.core.policy import Observed, Policy, Values
 from opengato.evaluators import Player, Settings, evaluators_by_family, trained_tasks, video
@@ -66,6 +67,8 @@ def families_of(player: Player) -> list[str]:
 
 def play(arguments: Play) -> None:
     """Play an episode, write its video, say how it ended."""
+    if arguments.out.suffix:  # else a folder
+        choose(arguments.out.suffix, video.SUFFIXES, what="kind of video file")
     player = player_of(arguments.agent)
     policy = (
         as_policy(player)

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from opengato.cli.arguments import Collect, DataShow, DataStats, DataValidate, Import
-from opengato.core.config import plugin, plugins
+from opengato.core.config import choose, plugin, plugins
 from opengato.core.environment import TaskInfo
 from opengato.data.importing import import_source
 from opengato.data.store import EpisodeStore, StoreWriter, read_manifest
@@ -35,10 +35,8 @@ def collect(arguments: Collect) -> None:
     workers = arguments.workers or os.cpu_count() or 1
     total = sum(job.episodes for job in jobs)
     chunk = max(1, min(LARGEST_CHUNK, total // (4 * workers)))
-    extra = {
-        "licence": "made by this machine",
-        "synthetic": f"simulated episodes, policy {arguments.policy}, noise {list(arguments.noise)}, seeds from {jobs[0].seed}",
-    }
+    how = f"policy {arguments.policy}, noise {list(arguments.noise)}, seeds from {jobs[0].seed}"
+    extra = {"licence": "made by this machine", "synthetic": f"simulated episodes, {how}"}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     bars = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
     with bars, StoreWriter(arguments.out, extra) as writer:
@@ -58,9 +56,10 @@ def collect(arguments: Collect) -> None:
 def plan(arguments: Collect) -> list[CollectJob]:
     """A job for each task; ValueError for what could only fail later, in a worker."""
     if arguments.episodes < 1 or min(arguments.noise, default=-1) < 0:
+        noise = " ".join(map(str, arguments.noise))
         raise ValueError(
-            f"received --episodes {arguments.episodes} --noise {' '.join(map(str, arguments.noise))}; expected at least "
-            "one episode, and shares of 0 or more"
+            f"received --episodes {arguments.episodes} --noise {noise}; expected at least one episode, and shares of 0 or "
+            "more"
         )
     chosen = {task.id: task for word in arguments.tasks for task in matching(word)}
     if not chosen:
@@ -96,6 +95,7 @@ def import_corpus(arguments: Import) -> None:
     if arguments.name is None or arguments.list:
         list_corpora(arguments.json)
         return
+    choose(arguments.name, plugins("sources"), what="corpus")
     # The bars of an import must not stand between what a program reads.
     with contextlib.redirect_stdout(sys.stderr):
         allow = arguments.allow_other_version
@@ -122,7 +122,7 @@ def list_corpora(as_json: bool) -> None:
     for name in ("what", "licence"):
         table.add_column(name)
     for card in cards:
-        table.add_row(card.name, card.task, card.what, card.licence)
+        table.add_row(card.name, card.task, card.title, card.licence)
     Console().print(table)
 
 

@@ -73,13 +73,15 @@ def inspect(arguments: Inspect) -> None:
 def as_line(position: Position) -> str:
     """A position as columns of one width."""
     p, mark = position, "*" if position.predict else " "
-    return f"{p.row:>3} {p.slot:>5} {p.document:>3} {p.position:>8} {p.step:>5} {p.modality:10} {mark} {p.field:12} {p.value}"
+    place = f"{p.row:>3} {p.slot:>5} {p.document:>3} {p.position:>8} {p.step:>5}"
+    return f"{place} {p.modality:10} {mark} {p.field:12} {p.value}"
 
 
 def mixture_of(arguments: Inspect) -> Mixture:
     """The mixture of a recipe, or of one store in the layout of a recipe."""
     what, data = Path(arguments.what), arguments.data
-    if (what / MANIFEST).is_file():
+    if (what / MANIFEST).is_file() or (len(what.parts) > 1 and what.suffix != ".py"):
+        read_manifest(what)  # says so where there is no store
         # A recipe that "collected" nothing but this store: its folder is DATA / recipe / source.
         what = what.resolve()
         data, name, source = what.parent.parent, what.parent.name, what.name
@@ -93,8 +95,8 @@ def mixture_of(arguments: Inspect) -> Mixture:
         missing = [name for name in recipe.weights if not (recipe.folder(name, data) / MANIFEST).is_file()]
         if missing:
             raise FileNotFoundError(
-                f"no data of {', '.join(missing)} in {str(data)!r}; `opengato train {arguments.what}` brings them, or name "
-                "their folder with --data"
+                f"no data of {', '.join(missing)} in {str(data)!r}; `opengato train {arguments.what}` brings them, or "
+                "name their folder with --data"
             )
     recipe = with_statistics(recipe, data)
     return Mixture(mixture_config(recipe, data), recipe.train.agent.serializer())

@@ -6,6 +6,7 @@ any number of workers, and any number of processes see the same global batches.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -56,8 +57,12 @@ class _Batches(Sampler):
             batch += 1
 
 
-def _one_thread(_worker: int) -> None:
+def _start_worker(_worker: int) -> None:
     torch.set_num_threads(1)
+    # Ctrl-C and a scheduler's SIGTERM reach the whole process group. Whether to stop is for the training process to
+    # say: it still needs batches for the step under way, and ends its workers itself.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 class Loader:
@@ -85,7 +90,7 @@ class Loader:
             collate_fn=collate,
             prefetch_factor=config.prefetch if background else None,
             persistent_workers=background,
-            worker_init_fn=_one_thread,
+            worker_init_fn=_start_worker,
             # The default generator would take a number from torch's global one and change what others draw.
             generator=torch.Generator().manual_seed(0),
         )

@@ -12,7 +12,7 @@ import fnmatch
 import functools
 import importlib.metadata
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -76,7 +76,9 @@ def evaluate(
     )
 
 
-def run_task(agent: Player, task_id: str, settings: Settings, on_sample: Any = lambda: None) -> TaskResult:
+def run_task(
+    agent: Player, task_id: str, settings: Settings, on_sample: Callable[[], None] = lambda: None
+) -> TaskResult:
     """Measure one task; `on_sample()` is called after each episode, window or picture."""
     evaluator = evaluator_of(task_id)
     samples: dict[str, list[float]] = {}
@@ -147,7 +149,7 @@ def describe(agent: Player) -> dict[str, Any]:
     """Who was measured, as plain values for a report."""
     if isinstance(agent, str | Policy):
         return {"name": agent if isinstance(agent, str) else agent.name}
-    return {"name": str(agent.card.get("name", "agent")), "parameters": int(agent.num_parameters)}
+    return {"name": str(agent.card.get("recipe", "agent")), "parameters": int(agent.num_parameters)}
 
 
 def versions() -> dict[str, str]:
@@ -163,4 +165,6 @@ def versions() -> dict[str, str]:
 
 def _progress(shown: bool) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True, disable=not shown)
+    console = Console(stderr=True)
+    hidden = not (shown and console.is_terminal)  # in a log file a bar is noise
+    return Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=hidden)

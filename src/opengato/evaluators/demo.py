@@ -42,7 +42,7 @@ class Size:
     longest_task: int = 500
     render_size: int = 256
     pictures: int = 12
-    documents: int = 24
+    documents: int = 48
     passage_characters: int = 420
     new_tokens: int = 80
 

@@ -55,7 +55,7 @@ def recipe() -> Recipe:
             agent=agent(),
             objective=next_token.Config(weights={"text": 0.5, "choice": 2.0, "motion": 1.0}),
             optim=optim.Config(),
-            steps=4500,
+            steps=3600,
         ),
         weights={
             "babyai": 0.5,

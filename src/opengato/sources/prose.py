@@ -10,7 +10,7 @@ LOWEST, HIGHEST = 1500, 3000
 
 def paragraphs(text: str, *, unwrap: bool) -> list[str]:
     """Split at blank lines. `unwrap` joins the hard-wrapped lines of prose by one space; verse keeps its lines."""
-    blocks = (block.strip("\n") for block in re.split(r"\n[ \t]*\n", text.replace("\r\n", "\n")))
+    blocks = (block.strip("\n") for block in re.split(r"\n(?:[ \t]*\n)+", text.replace("\r\n", "\n")))
     if unwrap:
         return [" ".join(block.split()) for block in blocks if block.strip()]
     return ["\n".join(line.rstrip() for line in block.split("\n")) for block in blocks if block.strip()]

@@ -48,8 +48,8 @@ class Config:
 def fit(config: Config, batches: Callable[[int], Iterator[PackedBatch]], folder: Path, card: dict[str, Any]) -> Agent:
     """Train for `config.steps` steps, from the newest complete checkpoint in `folder` if there is one.
 
-    `batches(step)` must give the batches from that step on. The finished agent is in `folder/agent`. A SIGTERM saves
-    and raises SystemExit(143); the same call then goes on where it stopped.
+    `batches(step)` must give the batches from that step on. The finished agent is in `folder/agent`. A SIGTERM or SIGINT
+    saves and raises SystemExit(143) or (130); the same call then goes on where it stopped.
     """
     torch.manual_seed(config.seed)
     agent = config.agent.build()
@@ -97,7 +97,7 @@ def fit(config: Config, batches: Callable[[int], Iterator[PackedBatch]], folder:
                 save(step + 1)
                 saved = time.perf_counter()
             if stop.requested:
-                raise SystemExit(143)
+                raise SystemExit(128 + stop.requested)
     metrics.close()
     save_agent(agent, folder / "agent")
     return agent.eval()
@@ -138,7 +138,7 @@ class _StopRequest:
     """Turns SIGTERM and SIGINT into a request that the loop honours after the current step."""
 
     def __enter__(self) -> _StopRequest:
-        self.requested = False
+        self.requested = 0  # the number of the signal
         self._old = {s: signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)}
         for number in self._old:
             signal.signal(number, self._ask)
@@ -147,7 +147,7 @@ class _StopRequest:
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.requested:  # a second request does not wait
             raise KeyboardInterrupt
-        self.requested = True
+        self.requested = number
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._old.items():

@@ -52,7 +52,10 @@ class TextCodec(Codec):
         self.tokenizer = tokenizer
         shipped = importlib.resources.files("opengato") / "assets" / SHIPPED
         path = str(shipped) if tokenizer == SHIPPED else tokenizer
-        self._pieces = sentencepiece.SentencePieceProcessor(model_file=path)
+        try:
+            self._pieces = sentencepiece.SentencePieceProcessor(model_file=path)
+        except (OSError, RuntimeError) as error:
+            raise ValueError(f"tokenizer {path!r} is no SentencePiece model that can be read: {error}") from error
         self.bos, self.eos = self._pieces.bos_id(), self._pieces.eos_id()
         self.num_values = self._pieces.vocab_size()
 

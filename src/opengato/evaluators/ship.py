@@ -1,0 +1,86 @@
+"""Making a trained agent one that ships: half-size weights, scored, with a card.
+
+    python -m opengato.evaluators.ship runs/tiny src/opengato/assets/agents/tiny --episodes 20
+
+The scores are those of the weights as they ship, in bfloat16, on the first evaluation seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from opengato.agent.files import CARD, load_agent, save_agent
+from opengato.evaluators import evaluate
+from opengato.evaluators.report import Report
+from opengato.evaluators.statistics import Interval
+
+FAMILIES = "babyai,metaworld,caption,text"
+
+
+def ship(run: Path, out: Path, episodes: int) -> Report:
+    """Write the agent of `run` to `out` with its scores in the card, and the whole report beside it."""
+    trained = load_agent(run)
+    save_agent(trained, out, dtype=torch.bfloat16)
+    agent = load_agent(out)
+    agent.card |= {"name": out.name, "num_parameters": agent.num_parameters}
+    report = evaluate(agent, FAMILIES, episodes=episodes)
+    scores = {
+        result.task: {
+            "metric": result.metric,
+            "score": round(result.score.value, 4),
+            "interval": ends(result.score),
+            "samples": result.num_samples,
+            "references": {name: round(value, 4) for name, value in result.references.items()},
+        }
+        for result in report.results
+    }
+    aggregates = {
+        name: {
+            "tasks": aggregate.num_tasks,
+            "mean": round(aggregate.mean.value, 4),
+            "interval": ends(aggregate.mean),
+            "median": round(aggregate.median.value, 4),
+            "iqm": round(aggregate.iqm.value, 4),
+        }
+        for name, aggregate in report.aggregates().items()
+    }
+    agent.card |= {
+        "licence": "Apache-2.0",
+        "scored": {
+            "date": datetime.date.today().isoformat(),
+            "command": f"opengato evaluate {out.name} --tasks {FAMILIES} --episodes {episodes}",
+            "aggregates": aggregates,
+            "tasks": scores,
+        },
+    }
+    (out / CARD).write_text(json.dumps(agent.card, indent=1) + "\n")
+    return report
+
+
+def ends(interval: Interval) -> list[float | None]:
+    """Both ends of an interval, rounded for a card."""
+    return [None if end is None else round(end, 4) for end in (interval.low, interval.high)]
+
+
+def main() -> None:
+    """Read the arguments and ship."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="folder of a finished run or agent")
+    parser.add_argument("out", type=Path, help="folder of the agent to ship")
+    parser.add_argument("--episodes", type=int, default=20, help="episodes a control task (default 20)")
+    parser.add_argument("--report", type=Path, help="where to write the whole report as JSON")
+    arguments = parser.parse_args()
+    report = ship(arguments.run, arguments.out, arguments.episodes)
+    Console().print(report)
+    if arguments.report:
+        report.to_json(arguments.report)
+
+
+if __name__ == "__main__":
+    main()

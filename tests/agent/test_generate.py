@@ -1,0 +1,111 @@
+"""Writing text: laid out as in training, stopped by the end marker, the same with a cache as without."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from opengato.agent import generate
+from opengato.agent.generate import read
+from opengato.agent.model import Agent
+from opengato.agent.slots import slots_of
+from opengato.core.episode import ArraySpec, document
+from opengato.core.modality import Sampling
+from opengato.core.sequence import concatenate
+from opengato.modalities.text import Text
+from tests.tiny import ENCODINGS, assert_same_sequence, caption_episode, png, tiny_agent
+
+TEXT = ArraySpec(name="text", kind="text", dtype="str")
+PIXELS = np.random.default_rng(0).integers(0, 256, (8, 8, 3)).astype(np.uint8)
+
+
+def write(agent: Agent, script: list[int], monkeypatch: pytest.MonkeyPatch, **settings: Any) -> tuple[str, int]:
+    """What is generated, and after how many samples, where the head says `script`, then the same for ever."""
+    asked = 0
+
+    def say(self: Text, h_ND: torch.Tensor, spec: ArraySpec, sampling: Sampling) -> torch.Tensor:
+        nonlocal asked
+        asked += 1
+        return torch.tensor([script[min(asked, len(script)) - 1]])
+
+    monkeypatch.setattr(Text, "sample", say)
+    return agent.generate("Once", **settings), asked
+
+
+def test_it_stops_at_the_end_marker_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = tiny_agent()
+    ids = agent.serializer.codecs["text"].encode([" upon a time"], TEXT, "action")[0].tolist()
+    assert write(agent, ids, monkeypatch) == (" upon a time", len(ids))
+    text, asked = write(agent, ids[:2], monkeypatch, max_new_tokens=5)
+    assert asked == 5, "what never ends is cut"
+    assert text.startswith(" upon")
+    assert write(agent, ids[-1:], monkeypatch) == ("", 1)
+    assert write(agent, ids, monkeypatch, max_new_tokens=0) == ("", 0)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_what_is_read_is_what_training_lays_out(encoding: str) -> None:
+    """A text goes on where its document has begun; a picture's caption follows its instruction and the picture."""
+    agent = tiny_agent(encoding)
+    for episode, given in (
+        (document("text/toy", "Once upon a time"), ["Once upon a time"]),
+        (document("text/toy", ""), []),
+        (caption_episode(), ["describe the picture", caption_episode().observations["image"][0]]),
+        (caption_episode(), [caption_episode().observations["image"][0], "describe the picture"]),
+    ):
+        whole = agent.serializer.episode(episode)
+        received = read(agent, given)
+        written = 1 if not episode.observations else int(whole.predict_T.sum())
+        assert len(received) == len(whole) - written
+        assert_same_sequence(received, whole.take(np.arange(len(whole)) < len(whole) - written))
+
+
+def test_pictures_may_be_arrays_encoded_or_pillow_of_any_mode() -> None:
+    agent = tiny_agent()
+    expected = read(agent, [PIXELS])
+    assert_same_sequence(read(agent, [png(PIXELS)]), expected)
+    picture = Image.fromarray(PIXELS)
+    assert_same_sequence(read(agent, [picture]), expected)
+    assert_same_sequence(read(agent, [picture.convert("RGBA")]), expected)
+    assert len(read(agent, [picture.convert("L"), picture.convert("P")])) == 2 * len(expected) - agent_prompt(agent)
+    with pytest.raises(ValueError, match=r"picture is uint8\(8, 8\), expected uint8"):
+        read(agent, [PIXELS[:, :, 0]])
+
+
+def agent_prompt(agent: Agent) -> int:
+    return len(agent.serializer.prompt(""))
+
+
+@pytest.mark.parametrize("given", [["Once upon"], [PIXELS, "describe"], "", [PIXELS, PIXELS]])
+def test_writing_with_a_cache_is_writing_without(given: Any) -> None:
+    agent = tiny_agent(window=12, seed=3)
+    modality = agent.modality("text")
+    inputs = [given] if isinstance(given, str) else given
+    sequence, written = read(agent, inputs), []
+    decoding = generate.Decoding(agent, 1)
+    for _ in range(24):
+        slots = slots_of([sequence], agent.device)
+        with torch.inference_mode():
+            x_BTD = agent.embed_slots(slots.payload, slots.slot_N, slots.local_BT)
+            h = agent.backbone(x_BTD, torch.zeros_like(slots.position_BT), slots.position_BT)[:, -1]
+            token = modality.sample(h, TEXT, Sampling()).numpy()
+        if token.item() == agent.serializer.codecs["text"].eos:
+            break
+        written.append(token)
+        decoding.length[0] = len(sequence)
+        sequence = concatenate([sequence, decoding.sequence("text", 0, token, step=0)])
+    assert len(set(np.concatenate(written).tolist())) > 3, "the same word for ever shows little"
+    assert agent.generate(given, max_new_tokens=24) == agent.serializer.codecs["text"].decode(
+        np.concatenate(written), TEXT
+    )
+
+
+def test_a_seed_decides_what_is_drawn() -> None:
+    agent = tiny_agent()
+    first, again, other = (agent.generate("Once", 12, temperature=1.0, seed=seed) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other

@@ -1,0 +1,117 @@
+"""The decoder against an independent implementation, and what its window means.
+
+StableLM of Hugging Face is the same architecture (LayerNorm, half-split rotary positions, SwiGLU, no biases but those
+of its norms), written by others. Letters: B rows, T slots, D width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from opengato.backbones import decoder
+from tests.tiny import sharpen
+
+CONFIG = decoder.Config(width=32, depth=3, heads=4, hidden=40, window=5, sinks=2)
+DOCUMENT = torch.tensor([[0] * 9 + [1] * 7, [0] * 16])
+POSITION = torch.tensor([[*range(9), *range(7)], [0, 1, 2, *range(20, 33)]])
+
+
+def our_decoder(config: decoder.Config = CONFIG) -> decoder.Decoder:
+    made = config.build()
+    sharpen(made)
+    for name, parameter in made.named_parameters():
+        if parameter.ndim == 1:
+            assert "norm" in name
+            torch.nn.init.uniform_(parameter, 0.5, 1.5)
+    return made.eval()
+
+
+def seen(config: decoder.Config) -> Tensor:
+    """Who sees whom (B, 1, T, T), slot by slot."""
+    rows, slots = DOCUMENT.shape
+    mask = torch.zeros(rows, 1, slots, slots, dtype=torch.bool)
+    for b in range(rows):
+        for q in range(slots):
+            for k in range(q + 1):
+                past = int(POSITION[b, q] - POSITION[b, k])
+                near = past < config.window or int(POSITION[b, k]) < config.sinks
+                mask[b, 0, q, k] = bool(DOCUMENT[b, q] == DOCUMENT[b, k]) and near
+    return mask
+
+
+def test_it_is_stablelm() -> None:
+    transformers = pytest.importorskip("transformers")
+    theirs = transformers.StableLmModel(
+        transformers.StableLmConfig(
+            vocab_size=2,
+            hidden_size=CONFIG.width,
+            intermediate_size=CONFIG.hidden,
+            num_hidden_layers=CONFIG.depth,
+            num_attention_heads=CONFIG.heads,
+            num_key_value_heads=CONFIG.heads,
+            layer_norm_eps=1e-5,
+            partial_rotary_factor=1.0,
+            rope_parameters={"rope_type": "default", "rope_theta": CONFIG.rotary_base, "partial_rotary_factor": 1.0},
+            attn_implementation="eager",
+        )
+    ).eval()
+    ours = our_decoder()
+    state = {"norm.weight": ours.norm.weight}
+    for index, block in enumerate(ours.blocks):
+        q, k, v = block.qkv.weight.chunk(3)
+        gate, up = block.feed_forward.gate_and_value.weight.chunk(2)
+        state |= {
+            f"layers.{index}.{name}.weight": weight
+            for name, weight in {
+                "self_attn.q_proj": q,
+                "self_attn.k_proj": k,
+                "self_attn.v_proj": v,
+                "self_attn.o_proj": block.out.weight,
+                "mlp.gate_proj": gate,
+                "mlp.up_proj": up,
+                "mlp.down_proj": block.feed_forward.out.weight,
+                "input_layernorm": block.norm_attention.weight,
+                "post_attention_layernorm": block.norm_hidden.weight,
+            }.items()
+        }
+    missing, unknown = theirs.load_state_dict(state, strict=False)
+    assert not unknown
+    assert all(name.endswith("norm.bias") or name == "embed_tokens.weight" for name in missing)
+    assert sum(p.numel() for p in ours.parameters()) == sum(tensor.numel() for tensor in state.values())
+    x = torch.randn(2, 16, CONFIG.width)
+    mask = torch.where(seen(CONFIG), 0.0, torch.finfo(torch.float32).min)
+    with torch.inference_mode():
+        expected = theirs(inputs_embeds=x, attention_mask=mask, position_ids=POSITION, use_cache=False)
+        received = ours(x, DOCUMENT, POSITION)
+    torch.testing.assert_close(received, expected.last_hidden_state, atol=1e-4, rtol=1e-4)
+
+
+def test_the_window_is_what_a_layer_reaches_back_and_the_first_positions_stay() -> None:
+    config = replace(CONFIG, depth=1)
+    made = our_decoder(config)
+    x = torch.randn(1, 16, config.width, requires_grad=True)
+    document, position = torch.zeros(1, 16, dtype=torch.int64), torch.arange(16)[None]
+    (made(x, document, position)[0, 15] * torch.randn(config.width)).sum().backward()
+    assert x.grad is not None
+    reached = (x.grad[0].abs().amax(-1) > 0).nonzero()[:, 0].tolist()
+    assert reached == [0, 1, 11, 12, 13, 14, 15]
+
+
+def test_a_config_whose_heads_cannot_turn_is_refused() -> None:
+    for wrong in ({"width": 30}, {"width": 12, "heads": 4}):
+        with pytest.raises(ValueError, match="must be a whole even number"):
+            replace(CONFIG, **wrong)
+
+
+def test_training_starts_near_the_identity() -> None:
+    """A block adds little at first, whatever the depth: deep stacks then train without tricks."""
+    x = torch.randn(1, 8, 64)
+    document, position = torch.zeros(1, 8, dtype=torch.int64), torch.arange(8)[None]
+    for depth in (2, 24):
+        made = decoder.Config(width=64, depth=depth, heads=4, hidden=64).build()
+        expected = torch.nn.functional.layer_norm(x, (64,))
+        assert (made(x, document, position) - expected).abs().max() < 0.3

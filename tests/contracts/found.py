@@ -1,0 +1,40 @@
+"""The plug-ins of a group as the contract tests find them: by looking. There is no list to edit."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import json
+from typing import Any
+
+from opengato.core.config import from_json, plugins, to_json
+from tests.house import PACKAGE, parsed
+
+
+def variants(group: str) -> list[str]:
+    """Every module of a group's plug-ins that defines a class `Config`: `continuous/tokens`, `text`, ..."""
+    found = []
+    for name in plugins(group):
+        for path in sorted((PACKAGE / group / name).rglob("*.py")):
+            if any(isinstance(node, ast.ClassDef) and node.name == "Config" for node in parsed(path).body):
+                place = path.relative_to(PACKAGE / group).with_suffix("").as_posix()
+                found.append(place.removesuffix("/__init__"))
+    return found
+
+
+def config_of(group: str, variant: str, **small: Any) -> Any:
+    """The default config of a variant, with those of the settings `small` that it has."""
+    module = importlib.import_module(f"opengato.{group}.{variant.replace('/', '.')}")
+    names = {field.name for field in dataclasses.fields(module.Config)}
+    return module.Config(**{name: value for name, value in small.items() if name in names})
+
+
+def assert_survives_json(config: Any) -> None:
+    text = json.dumps(to_json(config))
+    again = from_json(json.loads(text))
+    assert again == config
+    assert type(again) is type(config)
+    assert json.dumps(to_json(again)) == text
+    assert dataclasses.fields(config), "a setting at least"
+    assert type(config).__dataclass_params__.frozen

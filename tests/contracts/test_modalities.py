@@ -1,0 +1,255 @@
+"""What every modality owes the agent; a new folder under `opengato/modalities` is tested the moment it exists.
+
+Letters: N positions of one modality, D width, S steps.
+"""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+import torch
+
+from opengato.core.config import plugins
+from opengato.core.episode import ArraySpec, Kind, objects
+from opengato.core.modality import Modality, Sampling
+from opengato.core.serialize import Codec, Role
+from tests.contracts.found import assert_survives_json, config_of, variants
+
+WIDTH, STEPS = 16, 5
+VARIANTS = variants("modalities")
+NUMBERS = ArraySpec(name="x", kind="continuous")
+IDS = ArraySpec(name="x", kind="discrete", num_values=7, dtype="int64")
+# Specs by kind: a folder serves the kind that it is named after. A new kind needs a line here and in `values_of`.
+SPECS: dict[str, list[ArraySpec]] = {
+    "text": [ArraySpec(name="x", kind="text", dtype="str")],
+    "image": [
+        ArraySpec(name="x", kind="image", shape=(32, 48, 3), dtype="uint8"),
+        ArraySpec(name="x", kind="image", shape=(-1, -1, 3), dtype="uint8"),
+    ],
+    "discrete": [IDS, replace(IDS, shape=(3,)), replace(IDS, shape=(5, 2), dtype="uint8"), replace(IDS, num_values=2)],
+    "continuous": [
+        replace(NUMBERS, low=-1.0, high=1.0),
+        replace(NUMBERS, shape=(4,), low=-1.0, high=1.0),
+        replace(NUMBERS, shape=(2, 2), low=-0.5, high=3.0, dtype="float64"),
+        replace(NUMBERS, shape=(6,)),
+    ],
+}
+
+
+def values_of(spec: ArraySpec, seed: int = 0) -> np.ndarray:
+    """S steps that fit a spec, the extremes among them."""
+    generator = np.random.default_rng(seed)
+    if spec.kind == "text":
+        texts = ["go to the red ball", "", " 打开抽屉\n", "x" * 40, f"number {seed}"]
+        return objects(texts)
+    if spec.kind == "image":
+        return generator.integers(0, 256, (STEPS, 32, 48, 3)).astype(np.uint8)
+    if spec.num_values is not None:
+        values = generator.integers(0, spec.num_values, (STEPS, *spec.shape)).astype(spec.dtype)
+        values[0], values[1] = 0, spec.num_values - 1
+        return values
+    low, high = -6.0 if spec.low is None else spec.low, 6.0 if spec.high is None else spec.high
+    values = generator.uniform(low, high, (STEPS, *spec.shape)).astype(spec.dtype)
+    values[0], values[1] = low, high
+    return values
+
+
+def tolerance(spec: ArraySpec, values: np.ndarray) -> np.ndarray | float:
+    """A bin of 1/100 of the bounds, or Gato's two percent where there are none; nothing where values are exact."""
+    if spec.kind != "continuous":
+        return 0.0
+    if spec.low is not None and spec.high is not None:
+        return (spec.high - spec.low) / 100
+    return 0.02 * np.abs(values) + 1e-3
+
+
+def made(variant: str) -> tuple[Modality, Codec]:
+    torch.manual_seed(0)
+    modality = config_of("modalities", variant).build(WIDTH)
+    return modality, modality.codec
+
+
+def encode(codec: Codec, spec: ArraySpec, role: Role = "observation") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    values = values_of(spec)
+    return values, *codec.encode(values, spec, role)
+
+
+def accepted(variant: str) -> list[ArraySpec]:
+    """The specs of its kind that a variant takes; the others it refuses with a ValueError that names them."""
+    _, codec = made(variant)
+    specs = []
+    for spec in SPECS[variant.split("/")[0]]:
+        try:
+            encode(codec, spec)
+        except ValueError as error:
+            assert repr(spec.name) in str(error)  # noqa: PT017 - either outcome is right
+        else:
+            specs.append(spec)
+    assert specs, "a modality must take a value of its kind"
+    return specs
+
+
+def has_head(modality: Modality) -> bool:
+    return type(modality).loss is not Modality.loss
+
+
+def payload_of(codec: Codec, spec: ArraySpec) -> torch.Tensor:
+    return torch.from_numpy(encode(codec, spec)[1])
+
+
+def test_every_kind_and_every_folder_is_covered() -> None:
+    assert set(SPECS) == set(get_args(Kind))
+    assert set(plugins("modalities")) <= set(SPECS), "name the folder after its kind, and add its specs above"
+    assert {variant.split("/")[0] for variant in VARIANTS} == set(plugins("modalities"))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_config_survives_json(variant: str) -> None:
+    assert_survives_json(config_of("modalities", variant))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_values_come_back_from_their_rows(variant: str) -> None:
+    _, codec = made(variant)
+    for spec in accepted(variant):
+        values, rows, counts = encode(codec, spec)
+        assert counts.shape == (STEPS,)
+        for value, payload in zip(values, np.split(rows, np.cumsum(counts)[:-1]), strict=True):
+            back = codec.decode(payload, spec)
+            spec.validate(back)
+            if spec.kind == "text":
+                assert back == value
+            else:
+                assert back.dtype == np.dtype(spec.dtype)
+                assert back.shape == value.shape
+                error = np.abs(back.astype(np.float64) - value)
+                assert (error <= tolerance(spec, value)).all(), (spec, value, back)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_rows_are_as_many_as_announced(variant: str) -> None:
+    _, codec = made(variant)
+    for spec in accepted(variant):
+        _, rows, counts = encode(codec, spec)
+        assert len(rows) == counts.sum()
+        assert rows.shape[1:] == tuple(codec.payload_shape)
+        assert rows.dtype == np.dtype(codec.payload_dtype)
+        announced = codec.num_positions(spec)
+        if announced is not None:
+            assert counts.tolist() == [announced] * STEPS
+        # step by step, as in acting, the same rows as all at once, as in training
+        single = [codec.encode(values_of(spec)[step : step + 1], spec, "observation")[0] for step in range(STEPS)]
+        np.testing.assert_array_equal(np.concatenate(single), rows)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_two_runs_give_the_same_bytes(variant: str) -> None:
+    for spec in accepted(variant):
+        codecs = [made(variant)[1], config_of("modalities", variant).codec(), made(variant)[1]]
+        codecs.append(pickle.loads(pickle.dumps(codecs[-1])))  # as it travels to a worker
+        first, *others = [encode(codec, spec)[1].tobytes() for codec in codecs]
+        assert all(other == first for other in others)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_rows_embed_as_vectors(variant: str) -> None:
+    modality, codec = made(variant)
+    for spec in accepted(variant):
+        payload = payload_of(codec, spec)
+        vectors = modality.embed(payload)
+        assert vectors.shape == (len(payload), WIDTH)
+        assert torch.isfinite(vectors).all()
+        torch.testing.assert_close(modality.embed(payload[2:3]), vectors[2:3], msg="rows do not see one another")
+        if len(torch.unique(payload.flatten(1) if payload.ndim > 1 else payload, dim=0)) > 1:
+            assert (vectors - vectors[:1]).abs().max() > 1e-4, "different rows are different vectors"
+    assert modality.embed(payload[:0]).shape == (0, WIDTH)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_parameter_gets_a_gradient(variant: str) -> None:
+    modality, codec = made(variant)
+    assert list(modality.parameters())
+    total = torch.zeros(())
+    for spec in accepted(variant):
+        payload = payload_of(codec, spec)
+        total = total + modality.embed(payload).square().sum()
+        if has_head(modality):
+            total = total + modality.loss(torch.randn(len(payload), WIDTH), payload).sum()
+    total.backward()
+    for name, parameter in modality.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 0, name
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_loss_is_a_likelihood_of_each_row(variant: str) -> None:
+    modality, codec = made(variant)
+    for spec in accepted(variant):
+        payload = payload_of(codec, spec)
+        hidden = torch.randn(len(payload), WIDTH)
+        if not has_head(modality):
+            with pytest.raises(ValueError, match=f"{type(modality).__name__} has no head"):
+                modality.loss(hidden, payload)
+            with pytest.raises(ValueError, match=f"{type(modality).__name__} has no head"):
+                modality.sample(hidden, spec, Sampling())
+            continue
+        loss = modality.loss(hidden, payload)
+        assert loss.shape == (len(payload),)
+        assert torch.isfinite(loss).all()
+        assert (loss > 0).all()
+        torch.testing.assert_close(modality.loss(hidden[1:2], payload[1:2]), loss[1:2])
+        # a step down its gradient makes the rows likelier
+        hidden.requires_grad_()
+        (gradient,) = torch.autograd.grad(modality.loss(hidden, payload).sum(), hidden)
+        better = modality.loss((hidden - 0.1 * gradient / gradient.norm()).detach(), payload)
+        assert better.sum() < loss.sum()
+
+
+def has_actions(spec: ArraySpec) -> bool:
+    """Only what is bounded can be an action."""
+    return spec.kind != "continuous" or (spec.low is not None and spec.high is not None)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("temperature", [0.0, 1.0, 50.0])
+def test_samples_respect_the_spec(variant: str, temperature: float) -> None:
+    modality, codec = made(variant)
+    if not has_head(modality):
+        with pytest.raises(ValueError, match="has no head"):
+            modality.sample(torch.randn(1, WIDTH), SPECS[variant.split("/")[0]][0], Sampling())
+        return
+    for spec in filter(has_actions, accepted(variant)):
+        count = codec.num_positions(spec) or 3
+
+        def draw(seed: int, spec: ArraySpec = spec, count: int = count) -> torch.Tensor:
+            sampling = Sampling(temperature=temperature, generator=torch.Generator().manual_seed(seed))
+            hidden = torch.randn(200 * count, WIDTH, generator=torch.Generator().manual_seed(9)) * 5
+            return modality.sample(hidden, spec, sampling)
+
+        rows = draw(0)
+        assert rows.shape == (200 * count, *codec.payload_shape)
+        assert rows.numpy().dtype == np.dtype(codec.payload_dtype)
+        assert len(torch.unique(rows, dim=0)) > 1
+        assert torch.equal(rows, draw(0))
+        assert torch.equal(rows, draw(1)) == (temperature == 0)
+        for payload in rows.numpy().reshape(200, count, *codec.payload_shape):
+            value = codec.decode(payload, spec)
+            spec.validate(value)  # discrete ids < num_values, numbers within their bounds
+            if spec.kind != "text":
+                assert codec.encode(np.asarray(value)[None], spec, "action")[0].shape == payload.shape
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_weights_come_back(variant: str) -> None:
+    """A state dict holds all that `build` cannot make again."""
+    modality, codec = made(variant)
+    torch.manual_seed(1)
+    other: Any = config_of("modalities", variant).build(WIDTH)
+    payload = payload_of(codec, accepted(variant)[0])
+    assert not torch.equal(other.embed(payload), modality.embed(payload))
+    other.load_state_dict(modality.state_dict())
+    assert torch.equal(other.embed(payload), modality.embed(payload))

@@ -1,0 +1,58 @@
+"""Attention and its masks against loops.
+
+Letters: B rows, T query slots, S key slots, H heads, K head width.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from opengato.nn.attention import attend, same_document, visible
+from opengato.nn.layers import SwiGLU
+
+
+def test_attention_is_a_softmax_over_what_is_seen() -> None:
+    rows, queries, keys, heads, width = 2, 4, 6, 3, 5
+    generator = torch.Generator().manual_seed(1)
+    q = 2 * torch.randn(rows, heads, queries, width, generator=generator)
+    k, v = (2 * torch.randn(rows, heads, keys, width, generator=generator) for _ in range(2))
+    mask = torch.rand(rows, queries, keys, generator=generator) < 0.5
+    mask[:, :, 0] = True  # no query without anything to see
+    received = attend(q, k, v, mask).double().numpy()
+    for b, h, t in itertools.product(range(rows), range(heads), range(queries)):
+        seen = [s for s in range(keys) if mask[b, t, s]]
+        scores = [sum(float(q[b, h, t, i] * k[b, h, s, i]) for i in range(width)) / math.sqrt(width) for s in seen]
+        weights = [math.exp(score - max(scores)) for score in scores]
+        mixed = sum(w * v[b, h, s].double().numpy() for w, s in zip(weights, seen, strict=True)) / sum(weights)
+        np.testing.assert_allclose(received[b, h, t], mixed, atol=1e-5)
+
+
+@pytest.mark.parametrize(("window", "sinks"), [(1, 0), (3, 0), (3, 2), (4, 1), (100, 5)])
+def test_visible_is_the_past_in_the_window_and_the_first_positions(window: int, sinks: int) -> None:
+    query = torch.tensor([[0, 1, 5, 9, 12], [3, 4, 5, 6, 0]])
+    key = torch.tensor([[0, 1, 2, 5, 7, 9, 12, -1], [6, 5, 4, 3, -1, -1, 0, 1]])
+    received = visible(query, key, window, sinks)
+    for b, t, s in itertools.product(range(2), range(5), range(8)):
+        q, k = int(query[b, t]), int(key[b, s])
+        expected = k != -1 and k <= q and (k in range(q - window + 1, q + 1) or k in range(sinks))
+        assert bool(received[b, t, s]) == expected, (q, k)
+
+
+def test_documents_see_themselves_and_padding_sees_padding() -> None:
+    document = torch.tensor([[0, 0, 1, -1, -1]])
+    expected = [[1, 1, 0, 0, 0], [1, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 1, 1], [0, 0, 0, 1, 1]]
+    assert same_document(document)[0].int().tolist() == expected
+
+
+def test_swiglu_is_its_equation() -> None:
+    """W_out(SiLU(W x) * V x), the first half of the joint matrix being W."""
+    layer = SwiGLU(4, 3)
+    x = torch.randn(5, 4)
+    gate, value = x @ layer.gate_and_value.weight[:3].T, x @ layer.gate_and_value.weight[3:].T
+    expected = (gate / (1 + torch.exp(-gate)) * value) @ layer.out.weight.T
+    torch.testing.assert_close(layer(x), expected)

@@ -1,0 +1,77 @@
+"""The rolling cache against a dictionary. Letters: R rows, H heads, T new slots, K head width."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from opengato.nn.cache import RollingCache
+
+HEADS, WIDTH, LAYERS = 2, 3, 2
+
+
+def new_keys(rows: list[int], positions: list[list[int]], layer: int) -> torch.Tensor:
+    """Keys (B, H, T, K) that say which row and position they belong to."""
+    length = max(map(len, positions))
+    keys = torch.zeros(len(rows), HEADS, length, WIDTH)
+    for b, (row, places) in enumerate(zip(rows, positions, strict=True)):
+        for t, position in enumerate(places):
+            keys[b, :, t] = 1000 * row + position + layer / 10
+    return keys
+
+
+def write(cache: RollingCache, rows: list[int], positions: list[list[int]]) -> None:
+    length = max(map(len, positions))
+    position = torch.tensor([[*places, *[0] * (length - len(places))] for places in positions])
+    mask = torch.tensor([[True] * len(places) + [False] * (length - len(places)) for places in positions])
+    rows_B, place = torch.tensor(rows), cache.place(position)
+    for layer in range(LAYERS):
+        keys = new_keys(rows, positions, layer)
+        cache.write_layer(layer, rows_B, place, (keys, -keys), mask)
+    cache.write_positions(rows_B, place, position, mask)
+
+
+@pytest.mark.parametrize(("window", "sinks"), [(5, 3), (5, 0), (1, 2), (7, 20)])
+def test_it_holds_the_first_positions_and_the_last_window(window: int, sinks: int) -> None:
+    cache = RollingCache(LAYERS, 3, HEADS, WIDTH, window, sinks)
+    lengths = [0, 0, 0]
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(40):
+        rows = torch.randperm(3, generator=generator)[: int(torch.randint(1, 4, (1,), generator=generator))].tolist()
+        sizes = torch.randint(0, window + 1, (len(rows),), generator=generator).tolist()
+        if not max(sizes):
+            continue
+        positions = [list(range(lengths[row], lengths[row] + size)) for row, size in zip(rows, sizes, strict=True)]
+        write(cache, rows, positions)
+        for row, size in zip(rows, sizes, strict=True):
+            lengths[row] += size
+    assert min(lengths) > 5 * window, "rolled far, and not alike"
+    assert cache.length_R.tolist() == lengths
+    for row, length in enumerate(lengths):
+        expected = {p for p in range(length) if p < sinks or p >= max(sinks, length - window)}
+        stored = {int(p): place for place, p in enumerate(cache.position_RS[row]) if p >= 0}
+        assert stored.keys() == expected
+        for position, place in stored.items():
+            for layer in range(LAYERS):
+                assert (cache.key[layer, row, :, place] == 1000 * row + position + layer / 10).all()
+                assert (cache.value[layer, row, :, place] == -cache.key[layer, row, :, place]).all()
+
+
+def test_what_is_used_is_a_prefix_of_the_places() -> None:
+    cache = RollingCache(LAYERS, 2, HEADS, WIDTH, window=4, sinks=2)
+    assert cache.used(torch.tensor([0, 1])) == 0
+    write(cache, [0, 1], [[0, 1, 2], [0]])
+    assert cache.used(torch.tensor([0, 1])) == 3
+    assert cache.used(torch.tensor([1])) == 1
+    assert (cache.position_RS[:, 3:] == -1).all()
+    write(cache, [0], [[3, 4, 5, 6]])
+    assert cache.used(torch.tensor([0])) == 6
+
+
+def test_a_row_that_is_reset_forgets_and_its_neighbours_do_not() -> None:
+    cache = RollingCache(LAYERS, 2, HEADS, WIDTH, window=4, sinks=2)
+    write(cache, [0, 1], [[0, 1, 2], [0, 1]])
+    cache.reset(0)
+    assert cache.length_R.tolist() == [0, 2]
+    assert (cache.position_RS[0] == -1).all()
+    assert cache.position_RS[1, :2].tolist() == [0, 1]

@@ -1,0 +1,59 @@
+"""Choosing ids: the best, a draw, a nucleus. Letters: V vocabulary."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from opengato.core.modality import Sampling
+from opengato.nn.sampling import choose_ids
+
+PROBABILITY = torch.tensor([0.05, 0.4, 0.15, 0.3, 0.1])
+DRAWS = 20_000
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def draw(sampling: Sampling) -> torch.Tensor:
+    """How often each id comes up."""
+    ids = choose_ids(PROBABILITY.log().expand(DRAWS, -1), sampling)
+    return torch.bincount(ids, minlength=5) / DRAWS
+
+
+def test_temperature_zero_takes_the_best_in_any_shape() -> None:
+    logits = torch.randn(2, 3, 7)
+    ids = choose_ids(logits, Sampling())
+    assert ids.shape == (2, 3)
+    assert (logits.gather(-1, ids[..., None])[..., 0] == logits.amax(-1)).all()
+    assert choose_ids(logits, Sampling(temperature=1.0, generator=generator())).shape == (2, 3)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_draws_follow_the_softmax_at_a_temperature(temperature: float) -> None:
+    expected = PROBABILITY ** (1 / temperature) / (PROBABILITY ** (1 / temperature)).sum()
+    received = draw(Sampling(temperature=temperature, generator=generator()))
+    torch.testing.assert_close(received, expected, atol=0.015, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("top_p", "kept"), [(1e-6, [1]), (0.35, [1]), (0.45, [1, 3]), (0.8, [1, 2, 3]), (0.99, [0, 1, 2, 3, 4])]
+)
+def test_a_nucleus_is_the_fewest_ids_that_hold_top_p(top_p: float, kept: list[int]) -> None:
+    received = draw(Sampling(temperature=1.0, top_p=top_p, generator=generator()))
+    assert received.nonzero()[:, 0].tolist() == kept
+    torch.testing.assert_close(received[kept], PROBABILITY[kept] / PROBABILITY[kept].sum(), atol=0.015, rtol=0)
+
+
+def test_the_generator_decides() -> None:
+    logits = torch.randn(50, 9)
+    first, again, other = (choose_ids(logits, Sampling(temperature=1.0, generator=generator(s))) for s in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_what_is_masked_is_never_drawn() -> None:
+    logits = torch.randn(1000, 6).masked_fill(torch.tensor([0, 1, 0, 1, 1, 0]).bool(), -torch.inf)
+    for sampling in (Sampling(), Sampling(temperature=5.0, top_p=0.999, generator=generator())):
+        assert set(choose_ids(logits, sampling).tolist()) <= {0, 2, 5}

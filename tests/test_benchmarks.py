@@ -1,0 +1,69 @@
+"""The benchmarks run at a tiny size, and the pages say what their files say."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.house import ROOT
+
+BENCHMARKS = ROOT / "benchmarks"
+NAMES = sorted(path.stem for path in BENCHMARKS.glob("[a-z]*.py"))
+
+
+def script(name: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return importlib.import_module(name)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of transformers, which one script compares with
+@pytest.mark.parametrize("name", NAMES)
+def test_runs_at_a_tiny_size(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name == "training_speed":
+        pytest.importorskip("transformers")
+    body = script(name, monkeypatch).main(["--quick", "--threads", "1", "--out", str(tmp_path)])
+    assert json.loads((tmp_path / f"{name}.json").read_text()) == json.loads(json.dumps(body))
+    assert body["command"] == f"python benchmarks/{name}.py"
+    assert body["quick"]
+    assert body["rates"]
+    for rate in body["rates"]:
+        assert rate["rounds"]
+        assert all(math.isfinite(value) and value > 0 for value in rate["rounds"]), rate
+
+
+def test_both_networks_of_the_training_benchmark_are_of_one_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("transformers")
+    training_speed = script("training_speed", monkeypatch)
+    trunk = training_speed.tiny.agent().backbone
+    ours = training_speed.text_agent(trunk, 256)
+    theirs = training_speed.gpt2(trunk, 256, ours.modality("text").codec.num_values)
+    assert theirs.num_parameters() == pytest.approx(ours.num_parameters, rel=0.02)
+
+
+def test_turns_are_taken_round_by_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    measure = script("_measure", monkeypatch)
+    turns: list[str] = []
+    rates = measure.take_turns({name: lambda name=name: len(turns.append(name) or "x") for name in "ab"}, 2, "turns/s")
+    assert "".join(turns) == "ababab", "one turn each comes first and is not counted"
+    assert [len(rate.rounds) for rate in rates.values()] == [2, 2]
+
+
+def test_pages_say_what_the_files_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = script("_tables", monkeypatch)
+    for page in tables.PAGES:
+        assert tables.MARK.search(page.read_text(encoding="utf-8")), f"{page.name} has no table to fill"
+        assert tables.render(page) == page.read_text(encoding="utf-8"), (
+            f"{page.name} is behind its numbers: python benchmarks/_tables.py"
+        )
+
+
+def test_kept_results_are_of_whole_runs() -> None:
+    for path in (BENCHMARKS / "results").glob("*.json"):
+        body = json.loads(path.read_text(encoding="utf-8"))
+        assert not body.get("quick"), f"{path.name} is a run with --quick"
+        assert {"command", "date", "machine"} <= body.keys()

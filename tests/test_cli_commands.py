@@ -1,0 +1,286 @@
+"""The sub-commands of `opengato`, run as a user runs them, in the process of the test."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from opengato import cli
+from opengato.cli import chat, machine, positions
+from opengato.cli.arguments import Chat
+from opengato.core.episode import document
+from opengato.data.documents import Document
+from opengato.data.packing import pack
+from opengato.data.store import EpisodeStore, StoreWriter
+from tests import tiny
+from tests.test_cli import Output, elsewhere, wrong  # noqa: F401 - `elsewhere` is a fixture
+from tests.tiny import toy_episode
+
+TASK = "babyai/GoToRedBallNoDists"
+RECIPE = '''"""mine: a recipe for a test."""
+
+import dataclasses
+
+from opengato.backbones import decoder
+from opengato.recipes import tiny
+from opengato.rollout import CollectJob
+
+
+def recipe():
+    base = tiny.recipe()
+    trunk = decoder.Config(width=32, depth=1, heads=2, hidden=32, window=64, sinks=8)
+    agent = dataclasses.replace(base.train.agent, backbone=trunk)
+    return dataclasses.replace(
+        base,
+        name="mine",
+        train=dataclasses.replace(base.train, agent=agent, steps=2, precision="float32"),
+        weights={"babyai": 1.0},
+        task_weights={},
+        collect={"babyai": (CollectJob(task="TASK", episodes=4),)},
+        imports=(),
+        loader=dataclasses.replace(base.loader, groups=1, workers=0),
+    )
+'''.replace("TASK", TASK)
+
+
+# Commands without an agent
+
+
+def test_tasks(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    assert cli.main(["tasks", "--family", "babyai", "--json"]) == 0
+    found = {task["id"]: task for task in json.loads(capsys.readouterr().out)}
+    assert found[TASK]["expert_score"]["mean"] > found[TASK]["random_score"]["mean"]
+    assert cli.main(["tasks"]) == 0
+    text = capsys.readouterr().out
+    assert "babyai/GoToLocal " in text
+    assert "metaworld/drawer-open" in text
+
+
+def test_settings_stand_anywhere_and_a_dry_run_lists_them(capsys: Output) -> None:
+    words = "train tiny train.steps=7 --out x train.optim.betas=0.8,0.99 --dry-run weights.babyai=3"
+    assert cli.main(words.split()) == 0
+    text = capsys.readouterr().out
+    for line in ("train.steps = 7", "train.optim.betas = 0.8,0.99", "weights.babyai = 3.0"):
+        assert f"\n{line}\n" in text
+    assert re.match(r"[\d,]+ parameters\n7 steps of ", text)
+    assert cli.main([*words.split(), "--json"]) == 0
+    body = json.loads(capsys.readouterr().out)
+    assert body["recipe"]["train"]["optim"]["betas"] == [0.8, 0.99]
+    assert body["num_parameters"] > 1_000_000
+    assert body["data"]["babyai"] is None
+    assert not list(Path().iterdir())
+
+
+def test_recipes(capsys: Output) -> None:
+    assert cli.main(["recipes", "ls", "--json"]) == 0
+    assert "tiny" in json.loads(capsys.readouterr().out)
+    assert cli.main(["recipes", "ls"]) == 0
+    assert "tiny" in capsys.readouterr().out
+    assert cli.main(["recipes", "show", "tiny"]) == 0
+    text = capsys.readouterr().out
+    assert cli.main(["recipes", "cp", "tiny", "mine.py"]) == 0
+    assert Path("mine.py").read_text(encoding="utf-8") == text
+    assert "exists" in (capsys.readouterr() and wrong(capsys, "recipes", "cp", "tiny", "mine.py"))
+    assert cli.main(["train", "mine.py", "--dry-run"]) == 0
+    assert "name = tiny" in capsys.readouterr().out
+    Path("mine.py").write_text("x = 1\n", encoding="utf-8")
+    assert "must define `recipe() -> Recipe`" in wrong(capsys, "train", "mine.py")
+
+
+def test_import_lists_the_corpora(capsys: Output) -> None:
+    assert cli.main(["import", "--json"]) == 0
+    cards = {card["name"]: card for card in json.loads(capsys.readouterr().out)}
+    assert cards["austen"]["task"] == "text/austen"
+    assert all(card["licence"] for card in cards.values())
+    assert cli.main(["import", "austen", "--list"]) == 0
+    assert "openclipart" in capsys.readouterr().out
+
+
+def test_bench_lists_the_scripts_of_the_checkout(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    assert cli.main(["bench", "--list"]) == 0
+    assert "packing" in capsys.readouterr().out.split()
+    script = Path("benchmarks/small.py")
+    script.parent.mkdir()
+    script.write_text("raise SystemExit(3)\n", encoding="utf-8")
+    monkeypatch.setattr(machine.opengato, "__file__", str(Path("a/b/c/opengato.py").absolute()))
+    assert cli.main(["bench", "small"]) == cli.FAILED
+    assert "exit code 3" in capsys.readouterr().err
+    script.unlink()
+    assert "part of the repository" in wrong(capsys, "bench")
+
+
+def test_doctor_json(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    monkeypatch.setattr(machine.examination, "report", lambda: {"torch": "2"})
+    assert cli.main(["doctor", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"torch": "2"}
+
+
+def write_store(folder: Path) -> None:
+    with StoreWriter(folder) as writer:
+        writer.append(toy_episode(seed, steps=3) for seed in range(3))
+
+
+def test_data(capsys: Output) -> None:
+    write_store(Path("store"))
+    assert cli.main(["data", "stats", "store", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["tasks"]["toy/task"]["episodes"] == 3
+    assert cli.main(["data", "show", "store", "--index", "-1"]) == 0
+    assert "toy/task" in capsys.readouterr().out
+    assert "has 3 episodes" in wrong(capsys, "data", "show", "store", "--index", "3")
+    assert cli.main(["data", "validate", "store", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["problems"] == []
+    next(Path("store").glob("*.arrow")).write_bytes(b"gone")
+    assert cli.main(["data", "validate", "store"]) == cli.FAILED
+
+
+def test_collect_and_inspect(capsys: Output) -> None:
+    words = f"collect {TASK} --episodes 3 --workers 1 --noise 0 0.1 --seed 2000000 --out store --json"
+    assert cli.main(words.split()) == 0
+    assert json.loads(capsys.readouterr().out) == {"out": "store", "episodes": 3, "tasks": {TASK: 3}}
+    store = EpisodeStore("store")
+    assert [episode.provenance["seed"] for episode in store] == [2_000_000, 2_000_001, 2_000_002]
+    assert "is not empty" in wrong(capsys, *words.split())
+
+    assert cli.main("inspect store --row 1 --json".split()) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["slot"] for line in lines] == list(range(len(lines)))
+    assert {line["task"] for line in lines} == {TASK}
+    first = [line for line in lines if line["document"] == 0]
+    episode = store[first[0]["episode"]]
+    words = [line["value"].rpartition(" #")[0] for line in first if line["field"] == "instruction"]
+    assert "".join(map(ast.literal_eval, words)) == episode.instruction
+    actions = [line for line in first if line["field"] == "action"]
+    assert [int(line["value"]) for line in actions] == episode.actions["action"].tolist()[: len(actions)]
+    assert all(line["predict"] == (line["field"] == "action") for line in lines)
+    assert [line["position"] for line in first] == list(range(len(first)))
+
+    assert cli.main("inspect store --row 0".split()) == 0
+    text = capsys.readouterr().out
+    assert f"task {TASK}, episode" in text
+    assert re.search(r"choice +\* action +\d", text)
+    assert "rows 0 to" in wrong(capsys, "inspect", "store", "--row", "99")
+
+
+def test_inspect_names_pictures_and_texts(capsys: Output) -> None:
+    with StoreWriter("prose") as writer:
+        writer.append([document("text/toy", "It is a truth universally acknowledged")])
+    assert cli.main("inspect prose --row 0 --json".split()) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {line["field"] for line in lines} == {"instruction", "text"}
+    assert ast.literal_eval(lines[1]["value"].rpartition(" #")[0]).strip() == "It"
+
+
+def test_positions_of_fields_that_take_several() -> None:
+    """In the token encoding each number has a position, and two arrays share a modality."""
+    episode, serializer = toy_episode(steps=2), tiny.serializer("tokens")
+    document = Document(sequence=serializer.episode(episode), source=0, episode=0)
+    walk = positions.Walk(pack([[document]], len(document)), serializer, episode)
+    found = list(walk.positions(document, row=0, start=0))
+    fields = [position.field for position in found if position.step == 1]
+    assert list(dict.fromkeys(fields)) == ["note", "camera", "arm", "joint", "view", "separator", "force", "move"]
+    counts = Counter(fields)
+    assert [counts[name] for name in ("camera", "arm", "joint", "view", "separator", "force", "move")] == [
+        *(2, 2, 3, 4, 1, 2, 1)
+    ]
+    values = {name: [p.value for p in found if p.step == 1 and p.field == name] for name in counts}
+    assert [int(value) for value in values["view"]] == episode.observations["view"][1].reshape(-1).tolist()
+    np.testing.assert_allclose(
+        [float(v) for v in values["joint"]], episode.observations["joint"][1], rtol=0.1, atol=0.05
+    )
+    assert values["camera"][0].startswith("patch 4x4, mean colour ")
+    assert [position.predict for position in found] == [position.field in ("force", "move") for position in found]
+
+
+# Commands with an agent
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two steps, by the command itself; and once more, which changes nothing."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "mine.py").write_text(RECIPE, encoding="utf-8")
+    words = ["train", str(folder / "mine.py"), "--out", str(folder / "run"), "--data", str(folder / "data")]
+    assert cli.main([*words, "--workers", "1"]) == 0
+    weights = (folder / "run" / "agent" / "weights.safetensors").read_bytes()
+    assert cli.main(words) == 0
+    assert (folder / "run" / "agent" / "weights.safetensors").read_bytes() == weights
+    return folder / "run"
+
+
+def test_evaluate(trained: Path, capsys: Output) -> None:
+    assert cli.main(["evaluate", str(trained), "--episodes", "2", "--json", "out/report.json"]) == 0
+    seen = capsys.readouterr()
+    assert TASK in seen.out
+    assert "written: out/report.json" in seen.err
+    assert json.loads(Path("out/report.json").read_text())["results"][0]["num_samples"] == 2
+
+
+def test_play_tells_the_agent_what_is_asked(trained: Path, capsys: Output) -> None:
+    words = ["play", str(trained), TASK, "--out", "a.webp", "--size", "32", "--seed", "3", "--json"]
+    assert cli.main([*words, "--instruction", "go to the green key"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["told"] == "go to the green key"
+    assert facts["instruction"] == "go to the red ball"
+    assert facts["seed"] == 3
+    assert Path("a.webp").stat().st_size > 0
+    assert cli.main(["play", "expert", TASK, "--out", "a.webp", "--size", "32"]) == 0
+    assert "solved in" in capsys.readouterr().out
+
+
+def test_chat_reads_a_pipe(trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("She opened the letter\n\n/help\n/quit\nnever read\n"))
+    assert cli.main(["chat", str(trained), "--length", "4", "--temperature", "0"]) == 0
+    seen = capsys.readouterr()
+    assert "/temperature" in seen.out
+    assert seen.err == ""
+    monkeypatch.setattr(sys, "stdin", io.StringIO("/imge a.png\n"))
+    assert "did you mean '/image'" in wrong(capsys, "chat", str(trained))
+
+
+class Parrot:
+    """An agent that says what it was given."""
+
+    def generate(self, inputs: list, **settings: object) -> str:
+        return f"{len(inputs) - 1} pictures, {inputs[-1]!r}, {settings}"
+
+
+def test_a_conversation_keeps_pictures_and_settings(tmp_path: Path) -> None:
+    talk = chat.Conversation(Parrot(), Chat(agent="x", temperature=0.7, length=80, seed=5))
+    assert talk.answer("hello") == "0 pictures, 'hello', {'max_new_tokens': 80, 'temperature': 0.7, 'seed': 5}"
+    Image.new("RGBA", (4, 2), (255, 0, 0, 0)).save(tmp_path / "clear.png")
+    assert talk.answer(f"/image {tmp_path / 'clear.png'}") == ""
+    assert talk.pictures[0].getpixel((0, 0)) == (255, 255, 255), "what is clear must be white, not black"
+    assert talk.answer("/temperature 0") == talk.answer("/length 3") == ""
+    assert talk.answer("what is it?") == (
+        "1 pictures, 'what is it?', {'max_new_tokens': 3, 'temperature': 0.0, 'seed': 6}"
+    )
+    assert talk.answer("/clear") == ""
+    assert talk.pictures == []
+    assert talk.answer("/quit") is None
+    (tmp_path / "no.png").write_text("no")
+    for line, said in {
+        "/image": "which is no file",
+        "/image gone.png": "which is no file",
+        f"/image {tmp_path / 'no.png'}": "no picture that Pillow reads",
+        "/temperature hot": "received 'hot'",
+        "/length -1": "received '-1'",
+        "/quti": "did you mean '/quit'",
+    }.items():
+        with pytest.raises(ValueError, match=said):
+            talk.answer(line)
+
+
+def test_demo(trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    asked = []
+    monkeypatch.setattr("opengato.cli.agents.run_demo", lambda out, model: asked.append((out, model)))
+    assert cli.main(["demo", "--model", str(trained), "--out", "page"]) == 0
+    assert asked == [(Path("page"), str(trained))]

@@ -1,0 +1,62 @@
+"""Statistics are those of the data, and a recipe names what it lacks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from opengato import recipes
+from opengato.core.episode import ArraySpec, Episode
+from opengato.data.store import StoreWriter
+from opengato.train.prepare import fit_statistics
+from opengato.train.run import with_statistics
+from tests.tiny import toy_episode
+
+
+def arm(values: np.ndarray, name: str = "arm/state") -> Episode:
+    """An episode that observes `values` (S, n)."""
+    episode = toy_episode(steps=len(values))
+    spec = ArraySpec(name=name, kind="continuous", shape=values.shape[1:])
+    return replace(episode, observation_specs={"state": spec}, observations={"state": values.astype(np.float32)})
+
+
+def write(folder: Path, episodes: list[Episode]) -> Path:
+    with StoreWriter(folder) as writer:
+        writer.append(episodes)
+    return folder
+
+
+def test_statistics_are_mean_and_deviation_by_name(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    arms = [generator.standard_normal((int(n), 3)) * [1, 5, 0.001] + [0, 2, 7] for n in (3, 10, 6)]
+    legs = [generator.standard_normal((4, 2)) * 1e-7]
+    still = [np.full((4, 2), 3.0)]
+    episodes = [arm(a) for a in arms] + [arm(a, "leg/state") for a in legs] + [arm(a, "rock/state") for a in still]
+    received = fit_statistics(write(tmp_path / "store", episodes))
+    assert set(received) == {"arm/state", "leg/state", "rock/state"}
+    everything = np.concatenate(arms)
+    std = everything.std(0)
+    assert received["arm/state"]["mean"] == pytest.approx(everything.mean(0).tolist(), rel=1e-4)
+    assert received["arm/state"]["std"] == pytest.approx([std[0], std[1], 0.01 * std[1]], rel=1e-4), "hardly moves"
+    assert received["leg/state"]["std"] == pytest.approx(legs[0].std(0).tolist(), rel=1e-3), "small units survive"
+    assert received["rock/state"] == {"mean": [3.0, 3.0], "std": [1.0, 1.0]}, "nothing is divided by zero"
+
+
+def test_a_recipe_gets_statistics_once(tmp_path: Path) -> None:
+    recipe = recipes.load("tiny")
+    [name] = [name for name, modality in recipe.train.agent.modalities.items() if hasattr(modality, "statistics")]
+    recipe = replace(recipe, collect={"metaworld": recipe.collect["metaworld"]}, weights={"metaworld": 1.0}, imports=())
+    write(recipe.folder("metaworld", tmp_path), [arm(np.random.default_rng(0).standard_normal((20, 3)))])
+    fitted = with_statistics(recipe, tmp_path)
+    assert set(fitted.train.agent.modalities[name].statistics) == {"arm/state"}
+    write(recipe.folder("metaworld", tmp_path), [arm(np.full((20, 3), 100.0))])
+    assert with_statistics(fitted, tmp_path) is fitted, "statistics that a recipe brings are kept"
+
+
+def test_a_source_without_data_is_named() -> None:
+    recipe = recipes.load("tiny")
+    with pytest.raises(ValueError, match="unknown source in `weights` 'babyay'; did you mean 'babyai'"):
+        replace(recipe, weights={**recipe.weights, "babyay": 0.1})
