@@ -71,6 +71,8 @@ def take_turns(
     cores: dict[str, list[float]] = {name: [] for name in contestants}
     for turn in range(rounds + 1):
         for name, work in contestants.items():
+            if sys.stderr.isatty():
+                print(f"\r\x1b[2Kround {turn} of {rounds}: {name}", end="", file=sys.stderr, flush=True)
             before(name)
             processor, begun = time.process_time(), time.perf_counter()
             units = work()
@@ -78,6 +80,8 @@ def take_turns(
             if turn:
                 rates[name].append(units / seconds)
                 cores[name].append((time.process_time() - processor) / seconds)
+    if sys.stderr.isatty():
+        print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
     return {
         name: Rate(name=name, unit=unit, rounds=tuple(rates[name]), cores=statistics.median(cores[name]))
         for name in contestants

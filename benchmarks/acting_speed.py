@@ -11,6 +11,7 @@ agent reads the whole episode again at each step; both ways must choose the same
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 from collections.abc import Sequence
 from typing import Any
@@ -24,6 +25,7 @@ from opengato.agent.files import load_agent
 from opengato.agent.model import Agent
 from opengato.agent.policy import AgentPolicy
 from opengato.agent.slots import slots_of
+from opengato.backbones import decoder
 from opengato.core.environment import TaskInfo
 from opengato.core.modality import Sampling
 from opengato.core.policy import Observed, Policy, Values
@@ -35,7 +37,7 @@ from opengato.rollout import RandomPolicy, rollout
 TASK = "babyai/GoToLocal"
 BATCHES = (1, 4, 16, 64)
 UNCACHED = (1, 4, 16)  # 64 episodes read again and again take minutes, and say nothing new
-SIMULATED_UNCACHED = 16
+SIMULATED_UNCACHED = 4
 
 
 class Uncached(Policy):
@@ -79,12 +81,13 @@ class Uncached(Policy):
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
-    options = arguments(__doc__ or "", argv, rounds=5, steps=48, agent="")
+    options = arguments(__doc__ or "", argv, rounds=3, steps=48, agent="")
     torch.manual_seed(0)
-    agent = load_agent(options.agent) if options.agent else tiny.agent().build().eval()
-    batches, uncached = BATCHES, UNCACHED
+    batches, uncached, config = BATCHES, UNCACHED, tiny.agent()
     if options.quick:
+        config = dataclasses.replace(config, backbone=decoder.Config(width=32, depth=1, heads=2, hidden=64))
         batches, uncached, options.rounds, options.steps = (1, 2), (1,), 1, 3
+    agent = load_agent(options.agent) if options.agent else config.build().eval()
     agreement = agree(agent, rows=2, steps=options.steps)
     turns = {}
     for batch in batches:
@@ -148,7 +151,7 @@ def playing(policy: Policy, batch: int, steps: int) -> Work:
     """Episodes in the simulator, `batch` at a time; making and resetting environments is part of it."""
 
     def work() -> int:
-        run = rollout(TASK, policy, episodes=2 * batch, seed=0, num_envs=batch, max_steps=steps)
+        run = rollout(TASK, policy, episodes=batch, seed=0, num_envs=batch, max_steps=steps)
         return sum(episode.num_steps for episode in run)
 
     return work

@@ -95,6 +95,7 @@ def gpt2(trunk: decoder.Config, context: int, vocabulary: int) -> GPT2LMHeadMode
         "n_inner": trunk.hidden * 3 // 2,
         "attn_implementation": "sdpa",
         "use_cache": False,
+        "loss_type": "ForCausalLM",
         "bos_token_id": 1,
         "eos_token_id": 2,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import re
 import shlex
@@ -77,7 +78,7 @@ def explanations(arguments: type) -> dict[str, str]:
     text = (PACKAGE / "cli" / "arguments.py").read_text(encoding="utf-8")
     body = text.split(f"class {arguments.__name__}:")[1].split("\n\n\n")[0]
     found = re.findall(r'^    (\w+): .*\n    """(.*)"""$', body, flags=re.MULTILINE)
-    assert [field for field, _ in found] == [*arguments.__dataclass_fields__]
+    assert [field for field, _ in found] == [*inspect.signature(arguments).parameters]
     return dict(found)
 
 

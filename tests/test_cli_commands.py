@@ -66,13 +66,13 @@ def test_tasks(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
 
 
 def test_settings_stand_anywhere_and_a_dry_run_lists_them(capsys: Output) -> None:
-    words = "train tiny train.steps=7 --out x train.optim.betas=0.8,0.99 --dry-run weights.babyai=3"
+    words = "train tiny train.steps=7 --out x train.agent.routes.action/text=choice --dry-run weights.babyai=3"
     assert cli.main(words.split()) == 0
     text = capsys.readouterr().out
-    for line in ("train.steps = 7", "train.optim.betas = 0.8,0.99", "weights.babyai = 3.0"):
+    for line in ("train.steps = 7", "train.agent.routes.action/text = choice", "weights.babyai = 3.0"):
         assert f"\n{line}\n" in text
     assert re.match(r"[\d,]+ parameters\n7 steps of ", text)
-    assert cli.main([*words.split(), "--json"]) == 0
+    assert cli.main([*words.split(), "--json", "train.optim.betas=0.8,0.99"]) == 0
     body = json.loads(capsys.readouterr().out)
     assert body["recipe"]["train"]["optim"]["betas"] == [0.8, 0.99]
     assert body["num_parameters"] > 1_000_000

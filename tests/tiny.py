@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -119,7 +120,7 @@ def tiny_agent(encoding: str = "vector", *, window: int = 48, sinks: int = 8, se
     return agent.eval()
 
 
-def toy_values(generator: np.random.Generator) -> dict[str, np.ndarray]:
+def toy_values(generator: np.random.Generator) -> dict[str, Any]:
     """One step's observation."""
     note = "beep " * int(generator.integers(1, 3)) + str(generator.integers(10))
     return {
@@ -127,7 +128,7 @@ def toy_values(generator: np.random.Generator) -> dict[str, np.ndarray]:
         "joint": generator.standard_normal(3).astype(np.float32) * 3,
         "arm": generator.uniform(-1, 1, 2).astype(np.float32),
         "camera": generator.integers(0, 256, (PATCH, 2 * PATCH, 3)).astype(np.uint8),
-        "note": np.array(note, dtype=object),
+        "note": note,
     }
 
 
@@ -136,7 +137,7 @@ def toy_episode(seed: int = 0, steps: int = 4, instruction: str = "go on") -> Ep
     generator = np.random.default_rng(seed)
     seen = [toy_values(generator) for _ in range(steps)]
     observations = {name: np.stack([step[name] for step in seen]) for name in OBSERVATION if name != "note"}
-    observations["note"] = objects([step["note"].item() for step in seen])
+    observations["note"] = objects([step["note"] for step in seen])
     return Episode(
         task="toy/task",
         instruction=instruction,

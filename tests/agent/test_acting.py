@@ -22,19 +22,21 @@ from opengato.core.policy import Observed
 from opengato.core.sequence import TokenSequence, concatenate
 from opengato.rollout import rollout
 from tests.agent.toy import ToyFamily, task
+from tests.close import assert_close
 from tests.tiny import ACTION, ENCODINGS, OBSERVATION, tiny_agent, toy_episode
 
 WINDOW = 24
 
 
+@torch.inference_mode()
 def forward(agent: Agent, sequence: TokenSequence) -> torch.Tensor:
     """Hidden states (T, D) of one sequence, without a cache."""
     slots = slots_of([sequence], agent.device)
     x_BTD = agent.embed_slots(slots.payload, slots.slot_N, slots.local_BT)
-    with torch.inference_mode():
-        return agent.backbone(x_BTD, torch.zeros_like(slots.position_BT), slots.position_BT)[0]
+    return agent.backbone(x_BTD, torch.zeros_like(slots.position_BT), slots.position_BT)[0]
 
 
+@torch.inference_mode()
 def best_values(agent: Agent, sequence: TokenSequence, step: int) -> dict[str, np.ndarray]:
     """The greedy action of a step of a sequence that holds it, teacher forced."""
     h_TD = forward(agent, sequence)
@@ -158,7 +160,7 @@ def test_wrong_use_is_told() -> None:
         policy.begin(2, task(), "go on", None, seed=0)
     decoding = Decoding(agent, 1)
     piece = agent.serializer.observation(OBSERVATION, {n: c[0] for n, c in toy_episode().observations.items()}, 0, 5)
-    with pytest.raises(ValueError, match="row 0 holds 0 positions; received .* that start at 5"):
+    with pytest.raises(ValueError, match=r"row 0 holds 0 positions; received .* that start at 5"):
         decoding.feed([0], [piece])
 
 
@@ -169,7 +171,7 @@ def test_feeding_in_pieces_of_any_size_is_feeding_at_once() -> None:
     assert max(map(len, sequences)) > agent.context > WINDOW
     whole = Decoding(agent, 3).feed([0, 1, 2], sequences)
     expected = torch.stack([forward(agent, sequence)[-1] for sequence in sequences])
-    torch.testing.assert_close(whole, expected, atol=1e-4, rtol=1e-4)
+    assert_close(whole, expected, atol=1e-4, rtol=1e-4)
     decoding, last = Decoding(agent, 3), torch.zeros_like(whole)
     generator = np.random.default_rng(0)
     done = [0, 0, 0]
@@ -185,4 +187,4 @@ def test_feeding_in_pieces_of_any_size_is_feeding_at_once() -> None:
             parts.append(unmarked.take((index_T >= done[row]) & (index_T < done[row] + size)))
             done[row] += len(parts[-1])
         last[rows] = decoding.feed(rows, parts)
-    torch.testing.assert_close(last, expected, atol=1e-4, rtol=1e-4)
+    assert_close(last, expected, atol=1e-4, rtol=1e-4)

@@ -103,13 +103,16 @@ def test_half_written_weights_are_no_agent(tmp_path: Path, monkeypatch: pytest.M
         Path(path).write_bytes(b"half")
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(files, "save_file", die)
-        save_agent(agent, tmp_path)
+    def save_and_die() -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(files, "save_file", die)
+            save_agent(agent, tmp_path)
+
+    with pytest.raises(KeyboardInterrupt):
+        save_and_die()
     with pytest.raises(ValueError, match="holds no agent"):
         load_agent(tmp_path)
     save_agent(agent, tmp_path)
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(files, "save_file", die)
-        save_agent(agent, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        save_and_die()
     assert load_agent(tmp_path).num_parameters == agent.num_parameters

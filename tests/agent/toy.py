@@ -12,7 +12,12 @@ from tests.tiny import ACTION, OBSERVATION, toy_values
 
 
 def task(max_steps: int = 6, **changes: Any) -> TaskInfo:
-    fields = {"observation_specs": OBSERVATION, "action_specs": ACTION, "instruction": "go on", **changes}
+    fields: dict[str, Any] = {
+        "observation_specs": OBSERVATION,
+        "action_specs": ACTION,
+        "instruction": "go on",
+        **changes,
+    }
     return TaskInfo(id="toy/task", family="toy", max_steps=max_steps, **fields)
 
 
@@ -68,4 +73,4 @@ class ToyFamily(Family):
         return action
 
     def instruction(self, env: gymnasium.Env, task: TaskInfo) -> str:
-        return f"go on for {env.unwrapped.length}"  # ty: ignore[unresolved-attribute]
+        return f"go on for {env.unwrapped.length}"  # ty: ignore[missing-attribute]

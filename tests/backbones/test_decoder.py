@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from opengato.backbones import decoder
+from tests.close import assert_close
 from tests.tiny import sharpen
 
 CONFIG = decoder.Config(width=32, depth=3, heads=4, hidden=40, window=5, sinks=2)
@@ -60,8 +61,9 @@ def test_it_is_stablelm() -> None:
         )
     ).eval()
     ours = our_decoder()
-    state = {"norm.weight": ours.norm.weight}
+    state: dict[str, Tensor] = {"norm.weight": ours.norm.weight}
     for index, block in enumerate(ours.blocks):
+        assert isinstance(block, decoder.Block)
         q, k, v = block.qkv.weight.chunk(3)
         gate, up = block.feed_forward.gate_and_value.weight.chunk(2)
         state |= {
@@ -87,7 +89,7 @@ def test_it_is_stablelm() -> None:
     with torch.inference_mode():
         expected = theirs(inputs_embeds=x, attention_mask=mask, position_ids=POSITION, use_cache=False)
         received = ours(x, DOCUMENT, POSITION)
-    torch.testing.assert_close(received, expected.last_hidden_state, atol=1e-4, rtol=1e-4)
+    assert_close(received, expected.last_hidden_state, atol=1e-4, rtol=1e-4)
 
 
 def test_the_window_is_what_a_layer_reaches_back_and_the_first_positions_stay() -> None:

@@ -17,6 +17,7 @@ from opengato.core.config import plugins
 from opengato.core.episode import ArraySpec, Kind, objects
 from opengato.core.modality import Modality, Sampling
 from opengato.core.serialize import Codec, Role
+from tests.close import assert_close
 from tests.contracts.found import assert_survives_json, config_of, variants
 
 WIDTH, STEPS = 16, 5
@@ -163,7 +164,7 @@ def test_rows_embed_as_vectors(variant: str) -> None:
         vectors = modality.embed(payload)
         assert vectors.shape == (len(payload), WIDTH)
         assert torch.isfinite(vectors).all()
-        torch.testing.assert_close(modality.embed(payload[2:3]), vectors[2:3], msg="rows do not see one another")
+        assert_close(modality.embed(payload[2:3]), vectors[2:3])
         if len(torch.unique(payload.flatten(1) if payload.ndim > 1 else payload, dim=0)) > 1:
             assert (vectors - vectors[:1]).abs().max() > 1e-4, "different rows are different vectors"
     assert modality.embed(payload[:0]).shape == (0, WIDTH)
@@ -201,7 +202,7 @@ def test_loss_is_a_likelihood_of_each_row(variant: str) -> None:
         assert loss.shape == (len(payload),)
         assert torch.isfinite(loss).all()
         assert (loss > 0).all()
-        torch.testing.assert_close(modality.loss(hidden[1:2], payload[1:2]), loss[1:2])
+        assert_close(modality.loss(hidden[1:2], payload[1:2]), loss[1:2])
         # a step down its gradient makes the rows likelier
         hidden.requires_grad_()
         (gradient,) = torch.autograd.grad(modality.loss(hidden, payload).sum(), hidden)

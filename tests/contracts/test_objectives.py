@@ -1,4 +1,4 @@
-"""What every objective owes the training loop; a new folder under `opengato/objectives` is tested the moment it exists."""
+"""What every objective owes the loop; a new folder under `opengato/objectives` is tested the moment it exists."""
 
 from __future__ import annotations
 

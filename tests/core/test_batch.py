@@ -16,7 +16,7 @@ DOCUMENT = torch.tensor([[0, 0, 0, 1, 1, -1], [0, 0, 0, 0, -1, -1]])
 def batch(**changes: Any) -> PackedBatch:
     """Two rows: documents of 3 and 2 positions, then one of 4; `a` fills even places, `b` odd ones."""
     slots: dict[str, Tensor] = {"a": torch.tensor([0, 2, 4, 6, 8]), "b": torch.tensor([1, 3, 7, 9])}
-    given = {
+    given: dict[str, Any] = {
         "payload": {"a": torch.zeros(5), "b": torch.zeros(4, 3)},
         "slot_N": slots,
         "predict_N": {"a": torch.tensor([0, 1, 1, 0, 1]).bool(), "b": torch.tensor([1, 0, 1, 1]).bool()},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,7 +62,8 @@ def test_what_does_not_fit_is_told_where_and_why(
 def test_a_spec_checks_itself() -> None:
     with pytest.raises(ValueError, match=r"`kind` \(='sound'\) of spec 'x' must be one of"):
         ArraySpec(name="x", kind="sound")  # ty: ignore[invalid-argument-type]
-    for wrong in ({"kind": "discrete"}, {"kind": "continuous", "num_values": 3}):
+    wrong_ones: list[dict[str, Any]] = [{"kind": "discrete"}, {"kind": "continuous", "num_values": 3}]
+    for wrong in wrong_ones:
         with pytest.raises(ValueError, match="`num_values` belongs to discrete values and to them alone"):
             ArraySpec(name="x", **wrong)
     assert ArraySpec(name="x", kind="continuous", shape=[2, 3]).size == 6  # ty: ignore[invalid-argument-type]

@@ -19,7 +19,7 @@ from tests.tiny import assert_same_sequence, serializer, toy_episode
 
 def sequence(**changes: Any) -> TokenSequence:
     """a b a | b a b a: an instruction of 3 positions, then two steps."""
-    given = {
+    given: dict[str, Any] = {
         "names": ("a", "b"),
         "modality_T": np.array([0, 1, 0, 1, 0, 1, 0]),
         "payload": {"a": np.array([10, 11, 12, 13]), "b": np.array([20.0, 21.0, 22.0])},
@@ -94,6 +94,7 @@ def test_the_worked_example_of_the_docstring_is_true() -> None:
         "discrete_action": tokens.Config(num_values=7),
     }
     codecs = {name: config.codec() for name, config in modalities.items()}
+    words = text.Config().codec()
     episode = Episode(
         task=task.id,
         instruction="go to the red ball",
@@ -110,7 +111,7 @@ def test_the_worked_example_of_the_docstring_is_true() -> None:
             return f"{row.shape[0]} cells x {row.shape[1]} codes"
         if name == "discrete_action":
             return task.action_specs["action"].meaning.split(", ")[int(row)].split(maxsplit=1)[1]
-        piece = codecs["text"].piece(int(row))
+        piece = words.piece(int(row))
         return piece if piece == "<s>" else f'"{piece}"'
 
     lines = [

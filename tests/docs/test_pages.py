@@ -20,6 +20,7 @@ import pytest
 
 from opengato.agent.files import shipped
 from opengato.cli import parse
+from opengato.cli.arguments import COMMANDS
 from tests.house import PACKAGE, ROOT, place, tree
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -135,7 +136,10 @@ def test_every_command_is_one_that_the_program_takes(page: Path) -> None:
     commands = [words for block in blocks_of(page) for words in block.commands]
     text = BLOCK.sub("", page.read_text(encoding="utf-8"))
     for code in re.findall(r"`(opengato [^`\n]+)`", text):
-        commands.append(shlex.split(code)[1:])
+        _, *words = shlex.split(code)
+        assert words[0] in {name.split()[0] for name in COMMANDS}, code
+        if len(words) > 1:  # else it is the name of a command and not its use
+            commands.append(words)
     for words in commands:
         if words[-1:] != ["--help"] and not any(word.isupper() for word in words):  # `opengato inspect RECIPE`
             parse(words)

@@ -17,6 +17,7 @@ from opengato.core.episode import ArraySpec
 from opengato.core.modality import Sampling
 from opengato.modalities.continuous import action, tokens, vector
 from opengato.modalities.continuous.bins import compand, expand, from_bins, to_bins
+from tests.close import assert_close
 
 # Gato's formula with mu = 100, M = 256 and 1024 bins; the same ids come out of an independent implementation
 # (the continuous tokenizer in the history of github.com/huggingface/jat).
@@ -141,7 +142,7 @@ def test_the_loss_of_an_action_is_the_mean_over_the_numbers_that_exist() -> None
     hidden, payload = torch.randn(2, 8), torch.tensor([[1, 4, -1], [0, -1, -1]], dtype=torch.int16)
     logits = (hidden @ modality.head.weight.T + modality.head.bias).view(2, 3, 5).log_softmax(-1)
     expected = torch.stack([-(logits[0, 0, 1] + logits[0, 1, 4]) / 2, -logits[1, 0, 0]])
-    torch.testing.assert_close(modality.loss(hidden, payload), expected)
+    assert_close(modality.loss(hidden, payload), expected)
 
 
 def test_past_actions_that_are_not_remembered_all_look_alike() -> None:
@@ -164,10 +165,11 @@ def test_a_local_mean_stays_near_the_best_bin(logits: list[float], width: int) -
     modality.head.bias.data = torch.tensor(logits)
     spec = replace(UNIT, shape=(1,))
     chosen = int(modality.sample(torch.zeros(1, 4), spec, Sampling())[0, 0])
-    best = int(np.argmax(np.float32(logits)))
+    scores = np.array(logits, np.float32)
+    best = int(np.argmax(scores))
     assert abs(chosen - best) <= width
     near = np.arange(max(0, best - width), min(40, best + width + 1))
-    weight = np.exp(np.float64(np.float32(logits))[near])
+    weight = np.exp(scores.astype(np.float64)[near])
     assert abs(chosen - (near * weight).sum() / weight.sum()) <= 0.5 + 1e-4
 
 

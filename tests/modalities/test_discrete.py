@@ -62,9 +62,9 @@ def test_cells_keep_their_place_and_padding_is_no_value() -> None:
 
 def test_cells_that_do_not_fit_are_named() -> None:
     for config in (vector.Config(cells=3), vector.Config(channels=2), vector.Config(num_values=8)):
-        with pytest.raises(ValueError, match="'grid/view' needs 4 cells x 3 channels x 9 values; this model has room"):
+        with pytest.raises(ValueError, match=r"'grid/view' needs 4 cells x 3 channels x 9 values; this model has room"):
             config.codec().encode(np.zeros((1, 4, 3), np.uint8), GRID, "observation")
-    with pytest.raises(ValueError, match="`num_values`.* must be at most 255"):
+    with pytest.raises(ValueError, match=r"`num_values`.* must be at most 255"):
         vector.Config(num_values=256).codec()
 
 

@@ -21,7 +21,7 @@ SAMPLES = (
     "It is a truth universally acknowledged, that a single man in possession of a good fortune...",
     "床前明月光,疑是地上霜。举头望明月,低头思故乡。",
     "  two  spaces, a\ttab,\n\nan empty line \r\n",
-    "café, cafe\u0301, ﬁ, ①, \u3000, \u200b, 🐼, 𝔘, <s></s><unk><0x41>",
+    "café, cafe\u0301, ﬁ, ①, \u3000, \u200b, 🐼, \U0001d518, <s></s><unk><0x41>",
     "",
 )
 

@@ -14,6 +14,7 @@ import torch
 
 from opengato.nn.attention import attend, same_document, visible
 from opengato.nn.layers import SwiGLU
+from tests.close import assert_close
 
 
 def test_attention_is_a_softmax_over_what_is_seen() -> None:
@@ -55,4 +56,4 @@ def test_swiglu_is_its_equation() -> None:
     x = torch.randn(5, 4)
     gate, value = x @ layer.gate_and_value.weight[:3].T, x @ layer.gate_and_value.weight[3:].T
     expected = (gate / (1 + torch.exp(-gate)) * value) @ layer.out.weight.T
-    torch.testing.assert_close(layer(x), expected)
+    assert_close(layer(x), expected)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from opengato.nn.positions import rotary_angles, rotate
+from tests.close import assert_close
 
 BASE = 10_000.0
 
@@ -29,7 +30,7 @@ def test_scores_depend_on_distance_alone() -> None:
         angles = rotary_angles(position + shift, 16, BASE)
         return rotate(q, angles) @ rotate(k, angles).transpose(-1, -2)
 
-    torch.testing.assert_close(scores(700), scores(0), atol=1e-3, rtol=0)
+    assert_close(scores(700), scores(0), atol=1e-3, rtol=0)
     stretched = rotary_angles(2 * position, 16, BASE)
     other = rotate(q, stretched) @ rotate(k, stretched).transpose(-1, -2)
     assert (other - scores(0)).abs().max() > 0.1, "another distance is another score"

@@ -7,6 +7,7 @@ import torch
 
 from opengato.core.modality import Sampling
 from opengato.nn.sampling import choose_ids
+from tests.close import assert_close
 
 PROBABILITY = torch.tensor([0.05, 0.4, 0.15, 0.3, 0.1])
 DRAWS = 20_000
@@ -34,7 +35,7 @@ def test_temperature_zero_takes_the_best_in_any_shape() -> None:
 def test_draws_follow_the_softmax_at_a_temperature(temperature: float) -> None:
     expected = PROBABILITY ** (1 / temperature) / (PROBABILITY ** (1 / temperature)).sum()
     received = draw(Sampling(temperature=temperature, generator=generator()))
-    torch.testing.assert_close(received, expected, atol=0.015, rtol=0)
+    assert_close(received, expected, atol=0.015, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_draws_follow_the_softmax_at_a_temperature(temperature: float) -> None:
 def test_a_nucleus_is_the_fewest_ids_that_hold_top_p(top_p: float, kept: list[int]) -> None:
     received = draw(Sampling(temperature=1.0, top_p=top_p, generator=generator()))
     assert received.nonzero()[:, 0].tolist() == kept
-    torch.testing.assert_close(received[kept], PROBABILITY[kept] / PROBABILITY[kept].sum(), atol=0.015, rtol=0)
+    assert_close(received[kept], PROBABILITY[kept] / PROBABILITY[kept].sum(), atol=0.015, rtol=0)
 
 
 def test_the_generator_decides() -> None:

@@ -1,4 +1,4 @@
-"""The scores on the card of the shipped weights, measured again: `make test-slow`, about twenty minutes on two cores."""
+"""The scores on the card of the shipped weights, measured again on other seeds: about twenty minutes."""
 
 from __future__ import annotations
 

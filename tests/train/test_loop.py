@@ -71,7 +71,7 @@ def test_a_gradient_reaches_the_slots_before_targets_and_no_others(encoding: str
     assert reached == set((targets - 1).tolist())
     last_patches = {int(slot) for slot in batch.slot_N["image"] if int(slot) + 1 not in batch.slot_N["image"].tolist()}
     first_words = {slot for slot in last_patches if slot + 1 in batch.slot_N["text"].tolist()}
-    assert len(first_words) >= 2
+    assert len(first_words) == (0 if encoding == "tokens" else 2), "there the separator comes in between"
     assert first_words <= reached
 
 
@@ -84,7 +84,7 @@ def test_heads_see_only_what_is_predicted(monkeypatch: pytest.MonkeyPatch) -> No
 
         def spy(h_ND: Tensor, payload_NP: Tensor, name: str = name, loss: object = modality.loss) -> Tensor:
             asked[name] = asked.get(name, 0) + len(h_ND)
-            return loss(h_ND, payload_NP)  # ty: ignore[call-non-callable]
+            return loss(h_ND, payload_NP)  # ty: ignore[not-callable]
 
         monkeypatch.setattr(modality, "loss", spy)
     agent.losses(batch)
@@ -130,7 +130,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_it_harms_the_weights() -
     with torch.no_grad():
         agent.local.weight[0, 0] = torch.nan
     before = agent.backbone.state_dict()["norm.weight"].clone()
-    with pytest.raises(FloatingPointError, match="the loss is nan: .*loss/text.*lower the learning rate"):
+    with pytest.raises(FloatingPointError, match=r"the loss is nan: .*loss/text.*lower the learning rate"):
         train_step(agent, next_token.Config().build(), optimizers, batch_of(0), rate=1.0, clip=1.0)
     assert torch.equal(agent.backbone.state_dict()["norm.weight"], before)
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from opengato.train import optim
 from opengato.train.optim import Muon, orthogonal, schedule
+from tests.close import assert_close
 from tests.tiny import tiny_agent
 
 
@@ -45,7 +46,7 @@ def test_muon_by_hand() -> None:
         momentum = 0.9 * momentum + 0.1 * gradient
         update = orthogonal(0.1 * gradient + 0.9 * momentum)
         expected = expected * (1 - 0.1 * 0.5) - 0.1 * math.sqrt(4) * update
-        torch.testing.assert_close(weight.data, expected)
+        assert_close(weight.data, expected)
     untouched = nn.Parameter(start.clone())
     Muon([untouched], lr=0.1, momentum=0.9, weight_decay=0.5).step()
     assert torch.equal(untouched, start), "no gradient, no step"

@@ -115,7 +115,7 @@ def read(agent: Agent, inputs: list[Any]) -> TokenSequence:
         return concatenate([prompt, seen])
     prompt = serializer.prompt("")
     begun = serializer.action({TEXT.name: TEXT}, {TEXT.name: words}, step=0, position=len(prompt))
-    end = serializer.action({TEXT.name: TEXT}, {TEXT.name: ""}, step=0, position=0)
+    end = serializer.action({TEXT.name: TEXT}, {TEXT.name: ""}, step=0, position=len(prompt))
     return concatenate([prompt, begun.take(np.arange(len(begun)) < len(begun) - len(end))])
 
 

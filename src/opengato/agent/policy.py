@@ -58,7 +58,9 @@ class AgentPolicy(Policy):
         if slot >= rows:
             raise ValueError(f"slot {slot} exceeds the {rows} rows of this policy; make it with rows={slot + 1}")
         self._decoding.reset(slot)
-        generator = torch.Generator(device=self.agent.device).manual_seed((self.seed << 32) ^ seed)
+        # A CPU generator looks at 32 bits of its seed only: both seeds must be in them.
+        mixed = np.random.SeedSequence((self.seed, seed)).generate_state(1)[0]
+        generator = torch.Generator(device=self.agent.device).manual_seed(int(mixed))
         pending = [self.agent.serializer.prompt(instruction)]
         step = 0
         if self.prompt is not None:

@@ -14,7 +14,7 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import tyro
@@ -28,7 +28,7 @@ from opengato.core.config import choose
 DONE, FAILED, WRONG_USE, STOPPED, NO_READER = 0, 1, 2, 130, 141
 GROUPS = sorted({name.split()[0] for name in COMMANDS if " " in name})
 HELP = ("-h", "--help", "help")
-SETTING = re.compile(r"[A-Za-z_][\w.]*=")
+SETTING = re.compile(r"[A-Za-z_][\w./-]*=")
 # What a user can put right: a wrong value, a folder that is not there, a file that is in the way.
 USER_ERRORS = (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError)
 CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
@@ -127,12 +127,12 @@ def complain(message: str, style: str = "red") -> None:
 
 
 @contextlib.contextmanager
-def short_warnings() -> Iterator[None]:
+def short_warnings() -> Generator[None]:
     """Warnings as one yellow line, without the line of code that gave them."""
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
         complain(f"warning: {message}", style="yellow")
 
     with warnings.catch_warnings():
-        warnings.showwarning = show
+        warnings.showwarning = show  # ty: ignore[invalid-assignment]
         yield

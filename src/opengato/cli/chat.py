@@ -16,7 +16,7 @@ from opengato.core.config import choose
 
 Number = TypeVar("Number", int, float)
 COMMANDS = {
-    "/image": "FILE: show a picture; what you type next is about it",
+    "/image": "FILE: show a picture; then type what to do with it, such as: describe the picture",
     "/temperature": "T: 0 takes the likeliest token, above 0 draws",
     "/length": "N: tokens to write at most",
     "/clear": "take the pictures away",

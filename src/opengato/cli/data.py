@@ -41,9 +41,13 @@ def collect(arguments: Collect) -> None:
     bars = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
     with bars, StoreWriter(arguments.out, extra) as writer:
         bar = bars.add_task(f"collecting {len(jobs)} tasks with {workers} workers", total=total)
-        for episodes in collect_many(jobs, workers, chunk):
-            writer.append(episodes)
-            bars.advance(bar, min(chunk, total))
+        try:
+            for episodes in collect_many(jobs, workers, chunk):
+                writer.append(episodes)
+                bars.advance(bar, min(chunk, total))
+        except KeyboardInterrupt:
+            bars.console.print(f"{arguments.out} keeps the {len(writer)} episodes collected so far", highlight=False)
+            raise
         bars.update(bar, completed=total)
     tasks = {task: counts["episodes"] for task, counts in read_manifest(arguments.out)["tasks"].items()}
     if arguments.json:
@@ -58,8 +62,8 @@ def plan(arguments: Collect) -> list[CollectJob]:
     if arguments.episodes < 1 or min(arguments.noise, default=-1) < 0:
         noise = " ".join(map(str, arguments.noise))
         raise ValueError(
-            f"received --episodes {arguments.episodes} --noise {noise}; expected at least one episode, and shares of 0 or "
-            "more"
+            f"received --episodes {arguments.episodes} --noise {noise}; expected at least one episode, and shares of 0 "
+            "or more"
         )
     chosen = {task.id: task for word in arguments.tasks for task in matching(word)}
     if not chosen:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,11 @@ def train(arguments: Train) -> None:
     if arguments.json:
         raise ValueError("--json belongs to --dry-run; a run writes its figures to log.jsonl in its folder")
     out = arguments.out or Path("runs") / Path(arguments.recipe).stem
-    run(recipe, out, arguments.data, arguments.workers)
+    try:
+        run(recipe, out, arguments.data, arguments.workers)
+    except SystemExit:  # a signal, after a checkpoint
+        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        raise
     print(f"the agent is in {out / 'agent'}; measure it with: opengato evaluate {out}")
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
+import json
 import pkgutil
+import re
 import types
 import typing
 from collections.abc import Iterable
@@ -37,6 +39,8 @@ def choose(name: str, choices: Iterable[str], what: str) -> str:
     choices = list(choices)
     if name in choices:
         return name
+    if not choices:
+        raise ValueError(f"unknown {what} {name!r}; there is none yet")
     near = difflib.get_close_matches(name, choices, n=3, cutoff=0.4)
     if near:
         hint = "did you mean " + " or ".join(repr(n) for n in near) + "?"
@@ -124,7 +128,9 @@ def _parse(text: str, old: Any, path: str) -> Any:
             return tuple(_parse(part, old[0] if old else "", path) for part in text.split(",")) if text else ()
         if isinstance(old, Path):
             return Path(text)
-        if isinstance(old, str) or old is None:
+        if old is None:  # nothing tells its type: a number or a word like true, else text
+            return json.loads(text) if re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?|true|false|null", text) else text
+        if isinstance(old, str):
             return text
     except (KeyError, ValueError):
         pass

@@ -142,7 +142,7 @@ def _matching(part: str, known: set[str] | None) -> list[str]:
 
 def trained_tasks(agent: Player) -> list[str] | None:
     """Ids that an agent was trained on, from its card; None for a policy that was never trained."""
-    return None if isinstance(agent, str | Policy) else list(agent.card["tasks"])
+    return None if isinstance(agent, str | Policy) else list(agent.card.get("tasks", ()))
 
 
 def describe(agent: Player) -> dict[str, Any]:

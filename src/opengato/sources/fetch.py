@@ -178,8 +178,8 @@ def _untar(archive: Path, folder: Path, shown: str) -> None:
 
 def _write(stream: IO[bytes], folder: Path, name: str, shown: str) -> None:
     # By the name alone: there are no links below `folder`, and asking the disk for each of 7,000 files takes a minute.
-    plain = os.path.normpath(name)
-    if os.path.isabs(plain) or plain.split(os.sep)[0] == os.pardir:
+    plain = Path(os.path.normpath(name))
+    if plain.is_absolute() or plain.parts[:1] == (os.pardir,):
         raise ValueError(f"archive {shown} holds {name!r}, which would land outside the cache; refused")
     path = folder / plain
     try:

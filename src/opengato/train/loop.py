@@ -48,12 +48,11 @@ class Config:
 def fit(config: Config, batches: Callable[[int], Iterator[PackedBatch]], folder: Path, card: dict[str, Any]) -> Agent:
     """Train for `config.steps` steps, from the newest complete checkpoint in `folder` if there is one.
 
-    `batches(step)` must give the batches from that step on. The finished agent is in `folder/agent`. A SIGTERM or SIGINT
-    saves and raises SystemExit(143) or (130); the same call then goes on where it stopped.
+    `batches(step)` must give the batches from that step on. The finished agent is in `folder/agent`. A SIGTERM or
+    SIGINT saves and raises SystemExit(143) or (130); the same call then goes on where it stopped.
     """
     torch.manual_seed(config.seed)
     agent = config.agent.build()
-    agent.card = card
     checkpoints = folder / "checkpoints"
     newest = newest_checkpoint(checkpoints)
     # A resumed run keeps the precision it began with, whatever is fastest on the machine that goes on.
@@ -66,6 +65,11 @@ def fit(config: Config, batches: Callable[[int], Iterator[PackedBatch]], folder:
     if newest is not None:
         state = load_checkpoint(newest, agent, optimizers)
         done, seconds = state["step"], state["seconds"]
+
+    def signed(step: int, total: float) -> dict[str, Any]:
+        return {**card, "steps": step, "training_seconds": round(total), "precision": precision}
+
+    agent.card = signed(done, seconds)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(to_json(config), indent=1))
     metrics = Metrics(folder, config.steps)
@@ -77,7 +81,7 @@ def fit(config: Config, batches: Callable[[int], Iterator[PackedBatch]], folder:
 
         def save(step: int) -> None:
             total = seconds + time.perf_counter() - begun
-            agent.card = {**card, "steps": step, "training_seconds": round(total), "precision": precision}
+            agent.card = signed(step, total)
             state = {"step": step, "seconds": total, "precision": precision}
             save_checkpoint(checkpoints, agent, optimizers, state)
 
@@ -117,12 +121,13 @@ def train_step(
     optimizers.set_rate(rate)
     with torch.autocast(agent.device.type, dtype, enabled=dtype != torch.float32):
         loss, figures = objective(agent, batch)
-    if not math.isfinite(float(loss.detach())):
-        raise FloatingPointError(f"the loss is {float(loss)}: {figures}; lower the learning rate or check the data")
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise FloatingPointError(f"the loss is {value}: {figures}; lower the learning rate or check the data")
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(agent.parameters(), clip)
     optimizers.step()
-    return {"loss": float(loss.detach()), "grad_norm": float(norm), "learning_rate": rate, **figures}
+    return {"loss": value, "grad_norm": float(norm), "learning_rate": rate, **figures}
 
 
 def shares(batch: PackedBatch, sources: list[str]) -> dict[str, float]:

@@ -21,8 +21,14 @@ def collect_store(jobs: tuple[CollectJob, ...], folder: Path, workers: int) -> N
     """Collect `jobs` into a store, unless it holds just these already. A broken-off collection starts anew."""
     plan = hashlib.sha256(json.dumps(to_json(jobs)).encode()).hexdigest()[:16]
     if (folder / MANIFEST).is_file():
-        if read_manifest(folder)["extra"].get("complete") == plan:
+        complete = read_manifest(folder)["extra"].get("complete")
+        if complete == plan:
             return
+        if complete is not None:
+            raise ValueError(
+                f"{str(folder)!r} holds the whole collection of another plan ({complete}, this one is {plan}); delete it, "
+                "choose another data folder, or give the recipe another name"
+            )
         shutil.rmtree(folder)
     total = sum(job.episodes for job in jobs)
     columns = (

@@ -23,7 +23,8 @@ from opengato.core.serialize import Codec, Role
 class Config:
     """Room for `size` numbers; those of a spec without statistics stay raw.
 
-    `statistics[spec.name]` = {"mean": [...], "std": [...]}. Standardised values are clipped to [-clip, clip]; `frequencies` sine and cosine pairs of each sharpen the embedder.
+    `statistics[spec.name]` = {"mean": [...], "std": [...]}. Standardised values are clipped to [-clip, clip];
+    `frequencies` sine and cosine pairs of each sharpen the embedder.
     """
 
     size: int = 64
