@@ -55,3 +55,15 @@ def test_a_target_that_opens_a_document_is_refused(name_and_row: tuple[str, int]
     marks[name][row] = True
     with pytest.raises(ValueError, match=f"'{name}': a target opens its document"):
         batch(predict_N=marks)
+
+
+def test_a_target_is_not_predicted_from_the_row_above() -> None:
+    """Full rows: the slot before a row's first one belongs to another document of the same number."""
+    full = torch.zeros(2, 3, dtype=torch.int64)
+    marks = torch.tensor([0, 1, 1, 0, 1, 1]).bool()
+    fields = {"document_BT": full, "position_BT": full, "local_BT": full}
+    rows = {"payload": {"a": torch.zeros(6)}, "slot_N": {"a": torch.arange(6)}, "predict_N": {"a": marks}}
+    assert batch(**fields, **rows).num_positions == 6
+    marks[3] = True
+    with pytest.raises(ValueError, match="'a': a target opens its document"):
+        batch(**fields, **rows)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sentencepiece
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -70,6 +71,32 @@ def test_padding_unknown_and_begin_are_never_written(temperature: float) -> None
     sampling = Sampling(temperature=temperature, generator=torch.Generator().manual_seed(0))
     ids = modality.sample(torch.ones(50, 8), SPEC, sampling)
     assert set(ids.tolist()) == {CODEC.eos}, "the next best, and a model may well stop"
+
+
+def tokenizer(folder: Path, bos_id: int = 1) -> str:
+    """A small tokenizer of a user's own."""
+    path = folder / "own.model"
+    with path.open("wb") as file:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter([*SAMPLES, "abc"] * 20),
+            model_writer=file,
+            vocab_size=150,
+            hard_vocab_limit=False,
+            minloglevel=2,
+            bos_id=bos_id,
+        )
+    return str(path)
+
+
+def test_another_tokenizer_may_number_its_markers_otherwise(tmp_path: Path) -> None:
+    """SentencePiece's own default: unknown, begin, end, no padding, and then a piece that texts may hold."""
+    codec = text.Config(tokenizer=tokenizer(tmp_path)).codec()
+    assert (codec.bos, codec.eos) == (1, 2)
+    assert codec.never_written() == [0, 1]
+    assert CODEC.never_written() == [0, 1, 2]
+    assert codec.encode(["abc"], SPEC, "instruction")[0][0] == 1
+    with pytest.raises(ValueError, match="has no begin or no end marker"):
+        text.Config(tokenizer=tokenizer(tmp_path, bos_id=-1)).codec()
 
 
 def test_a_tokenizer_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_draws_follow_the_softmax_at_a_temperature(temperature: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("top_p", "kept"), [(1e-6, [1]), (0.35, [1]), (0.45, [1, 3]), (0.8, [1, 2, 3]), (0.99, [0, 1, 2, 3, 4])]
+    ("top_p", "kept"), [(0.0, [1]), (1e-6, [1]), (0.35, [1]), (0.45, [1, 3]), (0.8, [1, 2, 3]), (0.99, [0, 1, 2, 3, 4])]
 )
 def test_a_nucleus_is_the_fewest_ids_that_hold_top_p(top_p: float, kept: list[int]) -> None:
     received = draw(Sampling(temperature=1.0, top_p=top_p, generator=generator()))

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,12 @@ import torch
 from safetensors.torch import load_file
 
 from opengato.agent.model import Agent
+from opengato.core.batch import PackedBatch
 from opengato.train import loop
 from opengato.train.checkpoint import complete_checkpoints, load_checkpoint
 from opengato.train.optim import build
 from tests.house import PACKAGE, ROOT
-from tests.train.toy_run import STEPS, config, train
+from tests.train.toy_run import STEPS, batch_of, config, train
 
 
 def kill(folder: Path, how: str, step: int) -> int:
@@ -102,6 +104,19 @@ def test_a_changed_rate_counts_after_a_resume(whole: tuple[Agent, Path]) -> None
     assert {group["lr"] for group in muon.param_groups} == {1e-5}
     assert adam.param_groups[0]["betas"] == (0.5, 0.6)
     assert all(len(part.state) > 0 for part in optimizers.parts)
+
+
+def test_an_interrupt_saves_too(tmp_path: Path) -> None:
+    def interrupted(start: int) -> Iterator[PackedBatch]:
+        yield batch_of(start)
+        signal.raise_signal(signal.SIGINT)
+        yield batch_of(start + 1)
+
+    with pytest.raises(SystemExit) as stopped:
+        loop.fit(config(checkpoint_minutes=1e9), interrupted, tmp_path, {})
+    assert stopped.value.code == 128 + signal.SIGINT
+    assert [path.name for path in complete_checkpoints(tmp_path / "checkpoints")] == ["step-0000002"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_second_request_does_not_wait() -> None:

@@ -58,6 +58,8 @@ class TextCodec(Codec):
             raise ValueError(f"tokenizer {path!r} is no SentencePiece model that can be read: {error}") from error
         self.bos, self.eos = self._pieces.bos_id(), self._pieces.eos_id()
         self.num_values = self._pieces.vocab_size()
+        if min(self.bos, self.eos) < 0:
+            raise ValueError(f"tokenizer {path!r} has no begin or no end marker; train it with bos_id and eos_id")
 
     def __reduce__(self) -> tuple:
         return TextCodec, (self.tokenizer,)
@@ -78,6 +80,11 @@ class TextCodec(Codec):
     def decode(self, payload: np.ndarray, spec: ArraySpec) -> str:
         return self._pieces.decode([int(i) for i in payload if i not in (self.bos, self.eos)])
 
+    def never_written(self) -> list[int]:
+        """Padding, unknown and begin, but not the end marker. Byte pieces cover what is unknown."""
+        marks = (self._pieces.is_control, self._pieces.is_unknown, self._pieces.is_unused)
+        return [i for i in range(self.num_values) if i != self.eos and any(is_mark(i) for is_mark in marks)]
+
     def piece(self, token: int) -> str:
         """The piece as SentencePiece writes it, for inspection."""
         return self._pieces.id_to_piece(int(token))
@@ -95,8 +102,7 @@ class Text(Modality):
         self.table = nn.Embedding(codec.num_values, width)
         nn.init.normal_(self.table.weight, std=TIED_STD)
         hidden = torch.zeros(codec.num_values, dtype=torch.bool)
-        # Never written: padding, unknown and begin. Byte pieces cover what is unknown.
-        hidden[[i for i in range(codec.num_values) if i < 4 and i != codec.eos]] = True
+        hidden[codec.never_written()] = True
         self.register_buffer("hidden_V", hidden, persistent=False)
 
     def embed(self, payload_NP: Tensor) -> Tensor:
