@@ -206,7 +206,7 @@ def training(found: Found) -> str:
             f"{row['episodes']:,}",
             f"{row['share']:.0%}",
             str(row.get("licence", "")),
-            str(row.get("synthetic", "")),
+            str(row.get("synthetic") or "no"),
         )
         for name, row in card["data"].items()
     ]

@@ -16,7 +16,7 @@ from opengato.evaluators.demo_page import bar, duration
 from opengato.evaluators.statistics import Interval
 from tests.evaluators.fakes import FakeAgent
 
-VOID = {"meta", "link", "img", "br", "line", "rect", "input"}
+VOID = {"meta", "link", "img", "br", "wbr", "line", "rect", "input"}
 TASKS = ["babyai/GoToObjS4", "babyai/GoToLocal", "babyai/GoTo", "metaworld/reach", "text/austen", "caption/emoji"]
 CARD = {
     "recipe": "tiny",

@@ -58,8 +58,8 @@ def test_half_a_checkpoint_is_none(trained: tuple[Agent, Optimizers], tmp_path: 
         (tmp_path / name / "agent").mkdir(parents=True)
         (tmp_path / name / "optimizer.pt").write_bytes(b"junk")
     assert newest_checkpoint(tmp_path) == good
-    save_checkpoint(tmp_path, *trained, {"step": 2, "seconds": 0.0})
-    assert not (tmp_path / ".step-0000002.tmp").exists()
+    save_checkpoint(tmp_path, *trained, {"step": 5, "seconds": 0.0})
+    assert not (tmp_path / ".step-0000002.tmp").exists(), "what a killed process left is cleared away"
 
 
 def no_space(*_: Any) -> None:

@@ -27,7 +27,7 @@ def kill(folder: Path, how: str, step: int) -> int:
     """Run in a process of its own until it is stopped or killed; its exit code."""
     path = os.pathsep.join([str(PACKAGE.parent), str(ROOT)])
     command = [sys.executable, "-m", "tests.train.toy_run", str(folder), how, str(step)]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode
 
@@ -49,6 +49,7 @@ def assert_same_end(agent: Agent, folder: Path, whole: tuple[Agent, Path]) -> No
     assert agent.card["steps"] == STEPS
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("how", "code", "kept"), [("TERM", 143, [3]), ("KILL", -signal.SIGKILL, [1, 2])])
 def test_a_run_that_was_stopped_at_step_3_ends_the_same(
     tmp_path: Path, whole: tuple[Agent, Path], how: str, code: int, kept: list[int]

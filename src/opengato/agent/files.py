@@ -68,16 +68,13 @@ def load_weights(agent: Agent, folder: Path) -> None:
 
 def _find(name_or_path: str) -> Path:
     folder = Path(name_or_path)
-    if not folder.exists():
-        names = shipped()
-        if "/" in name_or_path or name_or_path not in names:
-            choose(name_or_path, names, what="agent (neither a folder nor a shipped name)")
-        resource = importlib.resources.files("opengato") / "assets" / "agents" / name_or_path
-        return Path(str(resource))
-    if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
-        return folder
-    inside = [folder / "agent", *sorted(folder.glob("checkpoints/step-*/agent"), reverse=True)]
+    inside = [folder, folder / "agent", *sorted(folder.glob("checkpoints/step-*/agent"), reverse=True)]
     for candidate in inside:
-        if (candidate / WEIGHTS).is_file():
+        if (candidate / CONFIG).is_file() and (candidate / WEIGHTS).is_file():
             return candidate
-    raise ValueError(f"{folder} holds no agent: expected {CONFIG} and {WEIGHTS} in it, in agent/ or in a checkpoint")
+    if folder.exists() and name_or_path not in shipped():
+        raise ValueError(
+            f"{folder} holds no agent: expected {CONFIG} and {WEIGHTS} in it, in agent/ or in a checkpoint"
+        )
+    name = choose(name_or_path, shipped(), what="agent (neither a folder nor a shipped name)")
+    return Path(str(importlib.resources.files("opengato") / "assets" / "agents" / name))

@@ -53,6 +53,7 @@ class Decoding:
                     f"row {row} holds {self.length[row]} positions; received {len(sequence)} that start at "
                     f"{sequence.position_T[0] if len(sequence) else 'nowhere'}"
                 )
+        for row, sequence in zip(rows, sequences, strict=True):
             self.length[row] += len(sequence)
         limit = self.agent.context
         last_BD = torch.zeros(len(rows), self.backbone.width, device=self.agent.device)

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from PIL import Image, UnidentifiedImageError
 from rich.console import Console
 
 from opengato.agent.files import load_agent
+from opengato.cli.agents import ACTING_THREADS
 from opengato.cli.arguments import Chat
 from opengato.core.config import choose
 
@@ -27,6 +29,7 @@ COMMANDS = {
 
 def chat(arguments: Chat) -> None:
     """Answer line by line until `/quit` or the end of the input. A wrong line ends a piped chat, not a typed one."""
+    torch.set_num_threads(ACTING_THREADS)
     conversation = Conversation(load_agent(arguments.agent), arguments)
     typed = sys.stdin.isatty()
     notes = Console(stderr=True, highlight=False)

@@ -38,11 +38,11 @@ class Size:
     """How much the demo does. The defaults fit four minutes on two cores."""
 
     tasks_per_family: int = 5
-    episodes: int = 16
+    episodes: int = 12
     longest_task: int = 500
     render_size: int = 256
     pictures: int = 12
-    documents: int = 48
+    documents: int = 32
     passage_characters: int = 420
     new_tokens: int = 80
 
@@ -187,8 +187,8 @@ def licence_of(family: str) -> str:
             stated = [*fields.get_all("License-Expression", []), *fields.get_all("License", [])]
             named = [line for line in fields.get_all("Classifier", []) if line.startswith("License ::")]
             stated += [line.rpartition(" :: ")[2] for line in named]
-            return f"{package}: {stated[0].splitlines()[0] if stated else 'see the package'}"
-    return "see the package"
+            return f"{package}, {stated[0].splitlines()[0] if stated else 'licence in the package'}"
+    return "not installed"
 
 
 class Stages:

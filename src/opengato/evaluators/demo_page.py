@@ -153,7 +153,7 @@ def _clip(clip: Clip) -> str:
     solved = f", {success.value:.0%} solved" if success else ""
     return (
         f'<article class="card">{_film(clip)}<div class="body">'
-        f'<div class="row"><h3><span class="family">{escape(family)}/</span>{escape(name)}</h3>{chip}</div>'
+        f'<div class="row"><h3><span class="family">{escape(family)}/</span><wbr>{escape(name)}</h3>{chip}</div>'
         f"{told}{bar(clip.result.score)}"
         f'<p class="quiet">score {clip.result.score} over {clip.result.num_samples} episodes{solved}</p></div>'
         "</article>"
@@ -295,8 +295,9 @@ def _looks(show: Show) -> str:
         for one in show.captions
     )
     return (
-        "<h2>It looks</h2><p>Drawings of things that were not in the training data, described by the agent; below, the "
-        "name that a person gave. Taken at even steps from the held-out set, not picked.</p>"
+        "<h2>It looks</h2><p>Drawings of things that were not in the training data, described by the agent; below, "
+        "the name that a person gave. Taken at even steps from the held-out set, not picked. Naming what one has never "
+        "seen is hard for a network this small; the score above says how far it gets.</p>"
         f'<ul class="pictures">{items}</ul>'
     )
 
@@ -344,7 +345,9 @@ def _made(show: Show) -> str:
 def _data_table(show: Show) -> str:
     rows = []
     for name, facts in show.card.get("data", {}).items():
-        licence = facts.get("licence") or show.licences.get(name, "see the package")
+        licence = str(facts.get("licence") or "see the package")
+        if name in show.licences:
+            licence += f"; simulator {show.licences[name]}"
         what = facts.get("title") or "episodes of the expert, collected by the recipe"
         rows.append(
             (
@@ -352,7 +355,7 @@ def _data_table(show: Show) -> str:
                 f'<td class="text">{escape(str(what))}</td>',
                 _cell(f"{facts.get('episodes', 0):,}"),
                 _cell(f"{facts['share']:.0%}" if "share" in facts else "–"),
-                f'<td class="text">{escape(str(licence))}</td>',
+                f'<td class="text">{escape(licence)}</td>',
             )
         )
     return _table("Training data", ("source", "what", "episodes", "share", "licence"), rows) if rows else ""

@@ -29,7 +29,8 @@ def save_checkpoint(folder: Path, agent: Agent, optimizers: Optimizers, state: d
     """
     final = folder / f"{_PREFIX}{state['step']:07d}"
     temporary = folder / f".{final.name}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
+    for left_over in folder.glob(f".{_PREFIX}*.tmp"):  # of a process that was killed
+        shutil.rmtree(left_over, ignore_errors=True)
     try:
         save_agent(agent, temporary / "agent")
         torch.save(optimizers.state_dict(), temporary / "optimizer.pt")

@@ -5,6 +5,7 @@ Letters: none; tensors live in the agent.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import signal
@@ -72,10 +73,9 @@ def fit(config: Config, batches: Callable[[int], Iterator[PackedBatch]], folder:
     agent.card = signed(done, seconds)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(to_json(config), indent=1))
-    metrics = Metrics(folder, config.steps)
     agent.train()
 
-    with _StopRequest() as stop:
+    with contextlib.closing(Metrics(folder, config.steps)) as metrics, _StopRequest() as stop:
         begun = saved = time.perf_counter()
         source = batches(done) if done < config.steps else iter(())
 
@@ -102,7 +102,6 @@ def fit(config: Config, batches: Callable[[int], Iterator[PackedBatch]], folder:
                 saved = time.perf_counter()
             if stop.requested:
                 raise SystemExit(128 + stop.requested)
-    metrics.close()
     save_agent(agent, folder / "agent")
     return agent.eval()
 
