@@ -26,8 +26,8 @@ def collect_store(jobs: tuple[CollectJob, ...], folder: Path, workers: int) -> N
             return
         if complete is not None:
             raise ValueError(
-                f"{str(folder)!r} holds the whole collection of another plan ({complete}, this is {plan}); delete it, choose "
-                "another data folder, or give the recipe another name"
+                f"{str(folder)!r} holds the whole collection of another plan ({complete}, this is {plan}); "
+                "delete it, choose another data folder, or give the recipe another name"
             )
         shutil.rmtree(folder)
     total = sum(job.episodes for job in jobs)
