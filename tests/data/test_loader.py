@@ -60,6 +60,17 @@ def test_the_state_is_one_integer(mixture):
     _assert_same(_take(mixture, 4, start=5, workers=2), expected[5:])
 
 
+def test_workers_end_with_the_loader_though_someone_holds_the_iterator(mixture):
+    """As a traceback does when training fails: the program must end nevertheless."""
+    with Loader(mixture, Loader.Config(workers=2)) as loader:
+        held = loader.batches()
+        next(held)
+        mine = [process for process in multiprocessing.active_children() if process.daemon]
+        assert len(mine) >= 2
+    assert not any(process.is_alive() for process in mine)
+    assert held is not None
+
+
 def test_workers_live_on_and_a_second_call_starts_afresh(mixture):
     expected = _take(mixture, 6)
     with Loader(mixture, Loader.Config(groups=2, workers=2)) as loader:

@@ -114,5 +114,9 @@ class Loader:
 
     def close(self) -> None:
         """End the workers. Closing twice does nothing."""
+        if self._iterator is not None and self.config.workers:
+            # Dropping it is not enough: where a traceback holds it, its workers, deaf to SIGTERM, would outlive the
+            # program's last line, and Python would wait for them for ever.
+            self._iterator._shutdown_workers()  # ty: ignore[missing-attribute]
         self._iterator = None
         self._loader = None
