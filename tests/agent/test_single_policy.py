@@ -74,3 +74,15 @@ def test_what_it_cannot_use_is_told(agent: Agent) -> None:
     small = tiny_agent()
     with pytest.raises(ValueError, match="'babyai/view' needs 50 cells x 3 channels x 11 values; this model has room"):
         small.policy("babyai/GoToLocal").act({**observation, "image": np.ones((7, 7, 3), np.uint8)})
+
+
+def test_without_an_instruction_it_takes_the_one_that_the_observation_carries(agent: Agent) -> None:
+    task = find_task("babyai/GoToObjS4")
+    seen = {"image": np.ones((7, 7, 3), np.uint8), "direction": 0, "mission": "go to the purple key"}
+    read: list[str] = []
+    for asked in (None, "go to the purple key", "open the grey door"):
+        policy = agent.policy(task.id, instruction=asked)
+        policy.act(seen)
+        tokens = policy._policy._decoding.length[0]
+        read.append(f"{tokens} {policy._policy._decoding.cache.key[0, 0, :, 1:6].sum().item():.6f}")
+    assert read[0] == read[1] != read[2]

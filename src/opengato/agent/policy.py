@@ -130,17 +130,27 @@ class SinglePolicy:
         self.instruction = instruction
         self._policy = AgentPolicy(agent, sampling.temperature, seed, rows=1, prompt=prompt)
         self._episodes = 0
+        self._asked: str | None = None
+        self._begun = False
 
     def reset(self, instruction: str | None = None) -> None:
-        """Forget the past. `instruction` names this episode's goal; default: the policy's, or the task's."""
-        text = instruction or self.instruction or self.task.instruction
-        self._policy.begin(0, self.task, text, None, seed=self._episodes)
+        """Forget the past. `instruction` names this episode's goal.
+
+        Default: the policy's, or the one that the first observation carries (BabyAI's mission), or the task's.
+        """
+        self._asked = instruction or self.instruction
+        self._begun = False
+
+    def _begin(self, observation: Any) -> None:
+        asked = self._asked or self.instruction or self.family.told(observation) or self.task.instruction
+        self._policy.begin(0, self.task, asked, None, seed=self._episodes)
         self._episodes += 1
+        self._begun = True
 
     def act(self, observation: Any) -> Any:
         """The action for an observation, both exactly as the Gymnasium environment knows them."""
-        if not self._episodes:
-            self.reset()
+        if not self._begun:
+            self._begin(observation)
         values = self.family.observation(observation)
         for name, spec in self.task.observation_specs.items():
             spec.validate(values[name], where=f"observation {name!r} of {self.task.id!r}")

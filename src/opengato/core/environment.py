@@ -101,3 +101,7 @@ class Family(ABC):
     @abstractmethod
     def instruction(self, env: gymnasium.Env, task: TaskInfo) -> str:
         """The instruction of the episode that `env` has just been reset to."""
+
+    def told(self, observation: Observation) -> str | None:
+        """The instruction that an observation itself carries, if observations of this family do."""
+        return None

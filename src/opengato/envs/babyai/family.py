@@ -99,6 +99,10 @@ class Family(FamilyContract):
         """Inverse of `action`: an int64 array of shape ()."""
         return {"action": np.asarray(action, np.int64)}
 
+    def told(self, observation: dict[str, Any]) -> str:
+        """The mission, which every observation repeats."""
+        return observation["mission"]
+
     def instruction(self, env: gymnasium.Env, task: TaskInfo) -> str:
         """The mission of this episode: "put the red ball next to a box"."""
         return env.get_wrapper_attr("mission")
