@@ -123,7 +123,6 @@ def make_card(recipe: Recipe, data: Path, sources: list[str]) -> dict[str, Any]:
         "data": described,
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, {platform.system()}",
         "versions": {name: _version(name) for name in packages},
-        "num_parameters": None,
     }
 
 
