@@ -1,14 +1,36 @@
-"""Feed-forward layers. Letters: D width."""
+"""Layers that several plug-ins share. Letters: N positions, D width, V ids of a table."""
 
 from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# A table that is both embedding and head starts small, so that a position does not predict itself, and is scaled up on
-# the way in, so that its vectors weigh as much as those of other modalities.
-TIED_STD = 0.02
-TIED_SCALE = 0.5 / TIED_STD
+
+class TiedTable(nn.Embedding):
+    """A table of ids that is both embedding and output head.
+
+    It starts small, so that a position does not predict itself, and is scaled up on the way in, so that its vectors
+    weigh as much as those of other modalities.
+    """
+
+    STD = 0.02
+    SCALE = 0.5 / STD
+
+    def __init__(self, num_ids: int, width: int):
+        super().__init__(num_ids, width)
+        nn.init.normal_(self.weight, std=self.STD)
+
+    def embed(self, ids_N: Tensor) -> Tensor:
+        """Vectors (N, D) of ids."""
+        return self(ids_N) * self.SCALE
+
+    def logits(self, h_ND: Tensor) -> Tensor:
+        """Scores (N, V) of all ids."""
+        return F.linear(h_ND, self.weight)
+
+    def loss(self, h_ND: Tensor, ids_N: Tensor) -> Tensor:
+        """Cross-entropy (nats) of each id: (N,)."""
+        return F.cross_entropy(self.logits(h_ND), ids_N, reduction="none")
 
 
 class SwiGLU(nn.Module):

@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from opengato.core.episode import ArraySpec
 from opengato.core.modality import Modality, Sampling
 from opengato.core.serialize import Codec, Role
 from opengato.modalities.continuous.bins import compand, expand, from_bins, to_bins
-from opengato.nn.layers import TIED_SCALE, TIED_STD
+from opengato.nn.layers import TiedTable
 from opengato.nn.sampling import choose_ids
 
 
@@ -81,17 +80,16 @@ class Continuous(Modality):
     def __init__(self, codec: ContinuousCodec, width: int):
         super().__init__()
         self.codec = codec
-        self.table = nn.Embedding(codec.config.bins, width)
-        nn.init.normal_(self.table.weight, std=TIED_STD)
+        self.table = TiedTable(codec.config.bins, width)
 
     def embed(self, payload_NP: Tensor) -> Tensor:
-        return self.table(payload_NP) * TIED_SCALE
+        return self.table.embed(payload_NP)
 
     def loss(self, h_ND: Tensor, payload_NP: Tensor) -> Tensor:
-        return F.cross_entropy(F.linear(h_ND, self.table.weight), payload_NP, reduction="none")
+        return self.table.loss(h_ND, payload_NP)
 
     def sample(self, h_ND: Tensor, spec: ArraySpec, sampling: Sampling) -> Tensor:
-        logits_NV = F.linear(h_ND, self.table.weight)
+        logits_NV = self.table.logits(h_ND)
         first, last = self.codec.bins(bounds(spec), spec).tolist()
         bin_V = torch.arange(logits_NV.shape[-1], device=h_ND.device)
         return choose_ids(logits_NV.masked_fill((bin_V < first) | (bin_V > last), -torch.inf), sampling)

@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from opengato.core.episode import ArraySpec
 from opengato.core.modality import Modality, Sampling
 from opengato.core.serialize import Codec, Role
-from opengato.nn.layers import TIED_SCALE, TIED_STD
+from opengato.nn.layers import TiedTable
 from opengato.nn.sampling import choose_ids
 
 
@@ -68,17 +67,16 @@ class Discrete(Modality):
     def __init__(self, codec: DiscreteCodec, width: int):
         super().__init__()
         self.codec = codec
-        self.table = nn.Embedding(codec.num_values + 1, width)
-        nn.init.normal_(self.table.weight, std=TIED_STD)
+        self.table = TiedTable(codec.num_values + 1, width)
 
     def embed(self, payload_NP: Tensor) -> Tensor:
-        return self.table(payload_NP) * TIED_SCALE
+        return self.table.embed(payload_NP)
 
     def loss(self, h_ND: Tensor, payload_NP: Tensor) -> Tensor:
-        return F.cross_entropy(F.linear(h_ND, self.table.weight), payload_NP, reduction="none")
+        return self.table.loss(h_ND, payload_NP)
 
     def sample(self, h_ND: Tensor, spec: ArraySpec, sampling: Sampling) -> Tensor:
-        logits_NV = F.linear(h_ND, self.table.weight)
+        logits_NV = self.table.logits(h_ND)
         limit = min(spec.num_values or 0, self.codec.num_values)  # never the separator
         allowed_V = torch.arange(logits_NV.shape[-1], device=h_ND.device) < limit
         return choose_ids(logits_NV.masked_fill(~allowed_V, -torch.inf), sampling)

@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 import sentencepiece
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from opengato.core.episode import ArraySpec
 from opengato.core.modality import Modality, Sampling
 from opengato.core.serialize import Codec, Role
-from opengato.nn.layers import TIED_SCALE, TIED_STD
+from opengato.nn.layers import TiedTable
 from opengato.nn.sampling import choose_ids
 
 SHIPPED = "tokenizer.model"
@@ -99,18 +98,17 @@ class Text(Modality):
     def __init__(self, codec: TextCodec, width: int):
         super().__init__()
         self.codec = codec
-        self.table = nn.Embedding(codec.num_values, width)
-        nn.init.normal_(self.table.weight, std=TIED_STD)
+        self.table = TiedTable(codec.num_values, width)
         hidden = torch.zeros(codec.num_values, dtype=torch.bool)
         hidden[codec.never_written()] = True
         self.register_buffer("hidden_V", hidden, persistent=False)
 
     def embed(self, payload_NP: Tensor) -> Tensor:
-        return self.table(payload_NP) * TIED_SCALE
+        return self.table.embed(payload_NP)
 
     def loss(self, h_ND: Tensor, payload_NP: Tensor) -> Tensor:
-        return F.cross_entropy(F.linear(h_ND, self.table.weight), payload_NP, reduction="none")
+        return self.table.loss(h_ND, payload_NP)
 
     def sample(self, h_ND: Tensor, spec: ArraySpec, sampling: Sampling) -> Tensor:
-        logits_NV = F.linear(h_ND, self.table.weight).masked_fill(self.hidden_V, -torch.inf)
+        logits_NV = self.table.logits(h_ND).masked_fill(self.hidden_V, -torch.inf)
         return choose_ids(logits_NV, sampling)
