@@ -63,7 +63,7 @@ class Uncached(Policy):
             self._past[slot].append(serializer.observation(specs, seen.values, step, self._length(slot)))
         read = slots_of([concatenate(self._past[slot]) for slot in slots], self.agent.device)
         x_BTD = self.agent.embed_slots(read.payload, read.slot_N, read.local_BT)
-        h_BTD = self.agent.backbone(x_BTD, torch.where(read.mask_BT, 0, -1), read.position_BT)
+        h_BTD = self.agent.backbone(x_BTD, torch.where(read.mask_BT, 0, -1), read.position_BT, read.prompt_BT)
         h_BD = h_BTD[torch.arange(len(slots)), read.mask_BT.sum(1) - 1]
         specs = self._tasks[slots[0]].action_specs
         ((field, name, _),) = serializer.action_slots(specs)

@@ -33,7 +33,7 @@ def forward(agent: Agent, sequence: TokenSequence) -> torch.Tensor:
     """Hidden states (T, D) of one sequence, without a cache."""
     slots = slots_of([sequence], agent.device)
     x_BTD = agent.embed_slots(slots.payload, slots.slot_N, slots.local_BT)
-    return agent.backbone(x_BTD, torch.zeros_like(slots.position_BT), slots.position_BT)[0]
+    return agent.backbone(x_BTD, torch.zeros_like(slots.position_BT), slots.position_BT, slots.prompt_BT)[0]
 
 
 @torch.inference_mode()

@@ -97,7 +97,7 @@ def test_writing_with_a_cache_is_writing_without(given: Any) -> None:
     for _ in range(24):
         slots = slots_of([sequence], agent.device)
         x_BTD = agent.embed_slots(slots.payload, slots.slot_N, slots.local_BT)
-        h_BTD = agent.backbone(x_BTD, torch.zeros_like(slots.position_BT), slots.position_BT)
+        h_BTD = agent.backbone(x_BTD, torch.zeros_like(slots.position_BT), slots.position_BT, slots.prompt_BT)
         token = modality.sample(h_BTD[:, -1], TEXT, drawn).numpy()
         if token.item() == EOS:
             break

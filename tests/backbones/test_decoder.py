@@ -19,6 +19,8 @@ from tests.tiny import sharpen
 CONFIG = decoder.Config(width=32, depth=3, heads=4, hidden=40, window=5, sinks=2)
 DOCUMENT = torch.tensor([[0] * 9 + [1] * 7, [0] * 16])
 POSITION = torch.tensor([[*range(9), *range(7)], [0, 1, 2, *range(20, 33)]])
+# Instructions of 1, 4 (of which the sinks hold 2) and 2 positions.
+PROMPT = torch.tensor([[True] + [False] * 8 + [True] * 4 + [False] * 3, [True] * 2 + [False] * 14])
 
 
 def our_decoder(config: decoder.Config = CONFIG) -> decoder.Decoder:
@@ -39,7 +41,8 @@ def seen(config: decoder.Config) -> Tensor:
         for q in range(slots):
             for k in range(q + 1):
                 past = int(POSITION[b, q] - POSITION[b, k])
-                near = past < config.window or int(POSITION[b, k]) < config.sinks
+                kept = bool(PROMPT[b, k]) and int(POSITION[b, k]) < config.sinks
+                near = past < config.window or kept
                 mask[b, 0, q, k] = bool(DOCUMENT[b, q] == DOCUMENT[b, k]) and near
     return mask
 
@@ -88,19 +91,20 @@ def test_it_is_stablelm() -> None:
     mask = torch.where(seen(CONFIG), 0.0, torch.finfo(torch.float32).min)
     with torch.inference_mode():
         expected = theirs(inputs_embeds=x, attention_mask=mask, position_ids=POSITION, use_cache=False)
-        received = ours(x, DOCUMENT, POSITION)
+        received = ours(x, DOCUMENT, POSITION, PROMPT)
     assert_close(received, expected.last_hidden_state, atol=1e-4, rtol=1e-4)
 
 
-def test_the_window_is_what_a_layer_reaches_back_and_the_first_positions_stay() -> None:
+@pytest.mark.parametrize(("prompt", "kept"), [(0, []), (1, [0]), (4, [0, 1])])
+def test_the_window_is_what_a_layer_reaches_back_and_the_instruction_stays(prompt: int, kept: list[int]) -> None:
     config = replace(CONFIG, depth=1)
     made = our_decoder(config)
     x = torch.randn(1, 16, config.width, requires_grad=True)
     document, position = torch.zeros(1, 16, dtype=torch.int64), torch.arange(16)[None]
-    (made(x, document, position)[0, 15] * torch.randn(config.width)).sum().backward()
+    (made(x, document, position, position < prompt)[0, 15] * torch.randn(config.width)).sum().backward()
     assert x.grad is not None
     reached = (x.grad[0].abs().amax(-1) > 0).nonzero()[:, 0].tolist()
-    assert reached == [0, 1, 11, 12, 13, 14, 15]
+    assert reached == [*kept, 11, 12, 13, 14, 15]
 
 
 def test_a_config_whose_heads_cannot_turn_is_refused() -> None:
@@ -116,4 +120,4 @@ def test_training_starts_near_the_identity() -> None:
     for depth in (2, 24):
         made = decoder.Config(width=64, depth=depth, heads=4, hidden=64).build()
         expected = torch.nn.functional.layer_norm(x, (64,))
-        assert (made(x, document, position) - expected).abs().max() < 0.3
+        assert (made(x, document, position, position < 1) - expected).abs().max() < 0.3

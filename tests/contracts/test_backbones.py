@@ -27,6 +27,9 @@ DOCUMENT = torch.tensor([[0] * 7 + [1] * 9 + [-1] * 4, [0] * 11 + [1] * 9])
 POSITION = torch.tensor(
     [[*range(7), *range(9), 0, 0, 0, 0], [*range(3), *range(40, 48), *range(9)]],
 )
+PROMPT = torch.tensor(
+    [[True, True] + [False] * 5 + [True] + [False] * 12, [True] * 3 + [False] * 8 + [True] * 5 + [False] * 4]
+)
 
 
 def backbone(variant: str, seed: int = 0) -> Backbone:
@@ -52,7 +55,7 @@ def test_config_survives_json(variant: str) -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_it_says_its_width_and_keeps_the_shape(variant: str) -> None:
     made = backbone(variant)
-    hidden = made(vectors(2, 20), DOCUMENT, POSITION)
+    hidden = made(vectors(2, 20), DOCUMENT, POSITION, PROMPT)
     assert hidden.shape == (2, 20, made.width)
     assert made.width == SMALL["width"]
     assert torch.isfinite(hidden).all(), "padding is no reason for nan"
@@ -64,11 +67,11 @@ def test_nothing_is_seen_of_the_future(variant: str) -> None:
     made = backbone(variant)
     if not made.causal:
         pytest.skip("it is not causal, and says so")
-    before = made(vectors(2, 20), DOCUMENT, POSITION)
+    before = made(vectors(2, 20), DOCUMENT, POSITION, PROMPT)
     for t in range(20):
         changed = vectors(2, 20)
         changed[:, t] += 3
-        after = made(changed, DOCUMENT, POSITION)
+        after = made(changed, DOCUMENT, POSITION, PROMPT)
         earlier = (DOCUMENT >= 0) & (torch.arange(20) < t)  # what padding holds, no one reads
         assert torch.equal(after[earlier], before[earlier]), f"slot {t} is seen before it"
         assert not torch.equal(after[:, t], before[:, t])
@@ -82,7 +85,7 @@ def test_gradients_stay_in_the_document_and_in_the_past(variant: str) -> None:
     made = backbone(variant)
     for b, t in ((0, 4), (0, 6), (0, 7), (0, 15), (1, 10), (1, 19)):
         x = vectors(2, 20).requires_grad_()
-        (made(x, DOCUMENT, POSITION)[b, t] * vectors(1)[0]).sum().backward()
+        (made(x, DOCUMENT, POSITION, PROMPT)[b, t] * vectors(1)[0]).sum().backward()
         assert x.grad is not None
         reached = x.grad.abs().amax(-1) > 0
         allowed = torch.zeros(2, 20, dtype=torch.bool)
@@ -101,10 +104,10 @@ def test_gradients_stay_in_the_document_and_in_the_past(variant: str) -> None:
 def test_documents_of_a_row_do_not_see_each_other(variant: str) -> None:
     made = backbone(variant)
     x = vectors(2, 20)
-    before = made(x, DOCUMENT, POSITION)
+    before = made(x, DOCUMENT, POSITION, PROMPT)
     for number in (-1, 0, 1):
         mine = DOCUMENT.eq(number)
-        after = made(torch.where(mine[..., None], vectors(2, 20, seed=1), x), DOCUMENT, POSITION)
+        after = made(torch.where(mine[..., None], vectors(2, 20, seed=1), x), DOCUMENT, POSITION, PROMPT)
         assert torch.equal(after[~mine], before[~mine])
         assert not torch.equal(after[mine], before[mine])
 
@@ -113,11 +116,12 @@ def test_documents_of_a_row_do_not_see_each_other(variant: str) -> None:
 def test_packed_is_alone(variant: str) -> None:
     made = backbone(variant)
     x = vectors(2, 20)
-    packed = made(x, DOCUMENT, POSITION)
+    packed = made(x, DOCUMENT, POSITION, PROMPT)
     for b in range(2):
         for number in (0, 1):
             mine = DOCUMENT[b] == number
-            alone = made(x[b, mine][None], torch.zeros(1, int(mine.sum()), dtype=torch.int64), POSITION[b, mine][None])
+            document = torch.zeros(1, int(mine.sum()), dtype=torch.int64)
+            alone = made(x[b, mine][None], document, POSITION[b, mine][None], PROMPT[b, mine][None])
             assert_close(alone[0], packed[b, mine], atol=1e-5, rtol=1e-5)
 
 
@@ -127,23 +131,24 @@ def test_order_matters(variant: str) -> None:
     document, position = torch.zeros(1, 6, dtype=torch.int64), torch.arange(6)[None]
     x = vectors(1, 6)
     turned = x[:, [1, 0, 2, 3, 4, 5]]
-    assert (made(x, document, position) - made(turned, document, position))[:, -1].abs().max() > 1e-3
+    places = document, position, position < 1
+    assert (made(x, *places) - made(turned, *places))[:, -1].abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_weights_come_back(variant: str) -> None:
     made, other = backbone(variant), backbone(variant, seed=1)
     x = vectors(2, 20)
-    expected = made(x, DOCUMENT, POSITION)
-    assert not torch.equal(other(x, DOCUMENT, POSITION), expected)
+    expected = made(x, DOCUMENT, POSITION, PROMPT)
+    assert not torch.equal(other(x, DOCUMENT, POSITION, PROMPT), expected)
     other.load_state_dict(made.state_dict())
-    assert torch.equal(other(x, DOCUMENT, POSITION), expected)
+    assert torch.equal(other(x, DOCUMENT, POSITION, PROMPT), expected)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_parameter_gets_a_gradient(variant: str) -> None:
     made = backbone(variant)
-    made(vectors(2, 20), DOCUMENT, POSITION).square().sum().backward()
+    made(vectors(2, 20), DOCUMENT, POSITION, PROMPT).square().sum().backward()
     for name, parameter in made.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().max() > 0, name
@@ -162,8 +167,12 @@ def test_cached_is_uncached_long_after_the_window_has_rolled(variant: str) -> No
     """Four sequences of different lengths, fed in pieces of any size, padded on the right, rows in any order."""
     made = cached(variant)
     lengths = [5 * WINDOW + 7, 3 * WINDOW, 9, 6 * WINDOW]
+    prompts = [2, 0, 1, 8]
     inputs = [vectors(1, length, seed=row)[0] for row, length in enumerate(lengths)]
-    expected = [made(x[None], torch.zeros(1, len(x), dtype=torch.int64), torch.arange(len(x))[None])[0] for x in inputs]
+    expected = []
+    for x, prompt in zip(inputs, prompts, strict=True):
+        position = torch.arange(len(x))[None]
+        expected.append(made(x[None], torch.zeros_like(position), position, position < prompt)[0])
     cache, done = made.new_cache(4), [0] * 4
     generator = torch.Generator().manual_seed(0)
 
@@ -181,7 +190,8 @@ def test_cached_is_uncached_long_after_the_window_has_rolled(variant: str) -> No
             x[b, :size] = inputs[row][done[row] : done[row] + size]
             position[b, :size] = torch.arange(done[row], done[row] + size)
             mask[b, :size] = True
-        hidden = made.extend(x, position, mask, cache, torch.tensor(rows))
+        prompt = position < torch.tensor([prompts[row] for row in rows])[:, None]
+        hidden = made.extend(x, position, prompt, mask, cache, torch.tensor(rows))
         for b, (row, size) in enumerate(zip(rows, sizes, strict=True)):
             wanted = expected[row][done[row] : done[row] + size]
             assert_close(hidden[b, :size], wanted, atol=1e-4, rtol=1e-4)
@@ -195,9 +205,10 @@ def test_a_cache_row_can_be_used_again(variant: str) -> None:
     cache = made.new_cache(2)
     full = torch.ones(2, 9, dtype=torch.bool)
     position = torch.arange(9).expand(2, 9)
-    made.extend(vectors(2, 9, seed=5), position, full, cache, torch.tensor([0, 1]))
+    made.extend(vectors(2, 9, seed=5), position, position < 3, full, cache, torch.tensor([0, 1]))
     cache.reset(0)
     x = vectors(1, 4, seed=6)
-    hidden = made.extend(x, position[:1, :4], full[:1, :4], cache, torch.tensor([0]))
-    expected = made(x, torch.zeros(1, 4, dtype=torch.int64), torch.arange(4)[None])
+    position = position[:1, :4]
+    hidden = made.extend(x, position, position < 1, full[:1, :4], cache, torch.tensor([0]))
+    expected = made(x, torch.zeros_like(position), position, position < 1)
     assert_close(hidden, expected, atol=1e-5, rtol=1e-5)

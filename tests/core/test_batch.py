@@ -23,6 +23,7 @@ def batch(**changes: Any) -> PackedBatch:
         "document_BT": DOCUMENT,
         "position_BT": torch.zeros_like(DOCUMENT),
         "local_BT": torch.zeros_like(DOCUMENT),
+        "prompt_BT": torch.zeros_like(DOCUMENT, dtype=torch.bool),
     }
     return PackedBatch(**{**given, **changes})
 
@@ -61,7 +62,7 @@ def test_a_target_is_not_predicted_from_the_row_above() -> None:
     """Full rows: the slot before a row's first one belongs to another document of the same number."""
     full = torch.zeros(2, 3, dtype=torch.int64)
     marks = torch.tensor([0, 1, 1, 0, 1, 1]).bool()
-    fields = {"document_BT": full, "position_BT": full, "local_BT": full}
+    fields = {"document_BT": full, "position_BT": full, "local_BT": full, "prompt_BT": full > 0}
     rows = {"payload": {"a": torch.zeros(6)}, "slot_N": {"a": torch.arange(6)}, "predict_N": {"a": marks}}
     assert batch(**fields, **rows).num_positions == 6
     marks[3] = True

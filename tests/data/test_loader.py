@@ -39,7 +39,7 @@ def _take(mixture: Mixture, count: int, start: int = 0, workers: int = 0, **sett
 def _assert_same(received: list[PackedBatch], expected: list[PackedBatch]) -> None:
     assert len(received) == len(expected)
     for mine, theirs in zip(received, expected, strict=True):
-        for name in ("document_BT", "position_BT", "local_BT", "source_BT"):
+        for name in ("document_BT", "position_BT", "local_BT", "prompt_BT", "source_BT"):
             assert torch.equal(getattr(mine, name), getattr(theirs, name)), name
         for field in ("payload", "slot_N", "predict_N"):
             a, b = getattr(mine, field), getattr(theirs, field)
@@ -90,7 +90,7 @@ def test_two_processes_see_the_batches_of_one(mixture):
     whole = _take(mixture, 4)
     parts = [_take(mixture, 4, rank=rank, world_size=2) for rank in range(2)]
     for batch, *halves in zip(whole, *parts, strict=True):
-        for name in ("document_BT", "position_BT", "local_BT", "source_BT"):
+        for name in ("document_BT", "position_BT", "local_BT", "prompt_BT", "source_BT"):
             assert torch.equal(torch.cat([getattr(half, name) for half in halves]), getattr(batch, name))
         slots = halves[0].document_BT.numel()
         for name, payload in batch.payload.items():

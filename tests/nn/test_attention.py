@@ -33,14 +33,14 @@ def test_attention_is_a_softmax_over_what_is_seen() -> None:
         np.testing.assert_allclose(received[b, h, t], mixed, atol=1e-5)
 
 
-@pytest.mark.parametrize(("window", "sinks"), [(1, 0), (3, 0), (3, 2), (4, 1), (100, 5)])
-def test_visible_is_the_past_in_the_window_and_the_first_positions(window: int, sinks: int) -> None:
+@pytest.mark.parametrize(("window", "kept"), [(1, 0), (3, 0), (3, 2), (4, 1), (100, 5)])
+def test_visible_is_the_past_in_the_window_and_what_is_kept(window: int, kept: int) -> None:
     query = torch.tensor([[0, 1, 5, 9, 12], [3, 4, 5, 6, 0]])
     key = torch.tensor([[0, 1, 2, 5, 7, 9, 12, -1], [6, 5, 4, 3, -1, -1, 0, 1]])
-    received = visible(query, key, window, sinks)
+    received = visible(query, key, key < kept, window)
     for b, t, s in itertools.product(range(2), range(5), range(8)):
         q, k = int(query[b, t]), int(key[b, s])
-        expected = k != -1 and k <= q and (k in range(q - window + 1, q + 1) or k in range(sinks))
+        expected = k != -1 and k <= q and (k in range(q - window + 1, q + 1) or k in range(kept))
         assert bool(received[b, t, s]) == expected, (q, k)
 
 

@@ -20,19 +20,23 @@ def new_keys(rows: list[int], positions: list[list[int]], layer: int) -> torch.T
     return keys
 
 
-def write(cache: RollingCache, rows: list[int], positions: list[list[int]]) -> None:
+def write(cache: RollingCache, rows: list[int], positions: list[list[int]], kept: list[int] | None = None) -> None:
+    """Positions of each row; those below `kept` (by row; default: below `cache.sinks`) stay for ever."""
+    kept = kept or [cache.sinks] * 3
     length = max(map(len, positions))
     position = torch.tensor([[*places, *[0] * (length - len(places))] for places in positions])
     mask = torch.tensor([[True] * len(places) + [False] * (length - len(places)) for places in positions])
-    rows_B, place = torch.tensor(rows), cache.place(position)
+    rows_B = torch.tensor(rows)
+    place = cache.place(rows_B, position, mask & (position < torch.tensor([kept[row] for row in rows])[:, None]))
     for layer in range(LAYERS):
         keys = new_keys(rows, positions, layer)
         cache.write_layer(layer, rows_B, place, (keys, -keys), mask)
     cache.write_positions(rows_B, place, position, mask)
 
 
-@pytest.mark.parametrize(("window", "sinks"), [(5, 3), (5, 0), (1, 2), (7, 20)])
-def test_it_holds_the_first_positions_and_the_last_window(window: int, sinks: int) -> None:
+@pytest.mark.parametrize(("window", "kept"), [(5, [3, 0, 2]), (5, [0, 0, 0]), (1, [2, 2, 1]), (7, [20, 4, 9])])
+def test_it_holds_the_first_positions_of_each_row_and_the_last_window(window: int, kept: list[int]) -> None:
+    sinks = max(kept)
     cache = RollingCache(LAYERS, 3, HEADS, WIDTH, window, sinks)
     lengths = [0, 0, 0]
     generator = torch.Generator().manual_seed(0)
@@ -42,13 +46,15 @@ def test_it_holds_the_first_positions_and_the_last_window(window: int, sinks: in
         if not max(sizes):
             continue
         positions = [list(range(lengths[row], lengths[row] + size)) for row, size in zip(rows, sizes, strict=True)]
-        write(cache, rows, positions)
+        write(cache, rows, positions, kept)
         for row, size in zip(rows, sizes, strict=True):
             lengths[row] += size
     assert min(lengths) > 5 * window, "rolled far, and not alike"
     assert cache.length_R.tolist() == lengths
     for row, length in enumerate(lengths):
-        expected = {p for p in range(length) if p < sinks or p >= max(sinks, length - window)}
+        expected = {p for p in range(length) if p < kept[row] or p >= length - window}
+        position_S, kept_S = cache.seen(torch.tensor([row]))
+        assert position_S[kept_S].tolist() == list(range(min(kept[row], length)))
         stored = {int(p): place for place, p in enumerate(cache.position_RS[row]) if p >= 0}
         assert stored.keys() == expected
         for position, place in stored.items():

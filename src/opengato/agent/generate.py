@@ -64,7 +64,8 @@ class Decoding:
             slots = slots_of(parts, self.agent.device)
             x_BTD = self.agent.embed_slots(slots.payload, slots.slot_N, slots.local_BT)
             rows_B = torch.tensor([rows[b] for b in members], device=self.agent.device)
-            h_BTD = self.backbone.extend(x_BTD, slots.position_BT, slots.mask_BT, self.cache, rows_B)
+            places = (slots.position_BT, slots.prompt_BT, slots.mask_BT)
+            h_BTD = self.backbone.extend(x_BTD, *places, self.cache, rows_B)
             ends_B = slots.mask_BT.sum(1) - 1
             last_BD[members] = h_BTD[torch.arange(len(members)), ends_B]
         return last_BD

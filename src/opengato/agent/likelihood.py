@@ -60,7 +60,7 @@ def _hidden(agent: Agent, sequences: list[TokenSequence]) -> tuple[Slots, Tensor
     slots = slots_of(sequences, agent.device)
     x_BTD = agent.embed_slots(slots.payload, slots.slot_N, slots.local_BT)
     document_BT = torch.where(slots.mask_BT, 0, -1)
-    return slots, agent.backbone(x_BTD, document_BT, slots.position_BT)
+    return slots, agent.backbone(x_BTD, document_BT, slots.position_BT, slots.prompt_BT)
 
 
 def _blocks(sequences: list[TokenSequence]) -> list[list[int]]:

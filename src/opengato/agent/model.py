@@ -91,7 +91,7 @@ class Agent(nn.Module):
     def forward(self, batch: PackedBatch) -> Tensor:
         """Hidden states h_BTD of a packed batch."""
         x_BTD = self.embed_slots(batch.payload, batch.slot_N, batch.local_BT)
-        return self.backbone(x_BTD, batch.document_BT, batch.position_BT)
+        return self.backbone(x_BTD, batch.document_BT, batch.position_BT, batch.prompt_BT)
 
     def losses(self, batch: PackedBatch) -> dict[str, Tensor]:
         """Negative log-likelihood of each predicted row, by modality; heads run on those rows alone."""

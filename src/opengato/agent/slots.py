@@ -12,12 +12,16 @@ from opengato.core.sequence import TokenSequence
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Slots:
-    """What embeds into a block of slots: `payload[m]` (N, ...) at the flat slots `slot_N[m]`; `mask_BT` True = real."""
+    """What embeds into a block of slots: `payload[m]` (N, ...) at the flat slots `slot_N[m]`.
+
+    `mask_BT` True = real, `prompt_BT` True = of the instruction.
+    """
 
     payload: dict[str, Tensor]
     slot_N: dict[str, Tensor]
     local_BT: Tensor
     position_BT: Tensor
+    prompt_BT: Tensor
     mask_BT: Tensor
 
 
@@ -26,6 +30,7 @@ def slots_of(sequences: list[TokenSequence], device: torch.device) -> Slots:
     rows, width = len(sequences), max(len(sequence) for sequence in sequences)
     local_BT = torch.full((rows, width), -1, dtype=torch.int64)
     position_BT = torch.zeros((rows, width), dtype=torch.int64)
+    prompt_BT = torch.zeros((rows, width), dtype=torch.bool)
     mask_BT = torch.zeros((rows, width), dtype=torch.bool)
     payload: dict[str, list[Tensor]] = {}
     slot_N: dict[str, list[Tensor]] = {}
@@ -33,6 +38,7 @@ def slots_of(sequences: list[TokenSequence], device: torch.device) -> Slots:
         length = len(sequence)
         local_BT[row, :length] = torch.from_numpy(sequence.local_T)
         position_BT[row, :length] = torch.from_numpy(sequence.position_T)
+        prompt_BT[row, :length] = torch.from_numpy(sequence.step_T < 0)
         mask_BT[row, :length] = True
         modality_T = torch.from_numpy(sequence.modality_T)
         for index, name in enumerate(sequence.names):
@@ -44,5 +50,6 @@ def slots_of(sequences: list[TokenSequence], device: torch.device) -> Slots:
         slot_N={name: torch.cat(parts).to(device) for name, parts in slot_N.items()},
         local_BT=local_BT.to(device),
         position_BT=position_BT.to(device),
+        prompt_BT=prompt_BT.to(device),
         mask_BT=mask_BT.to(device),
     )

@@ -18,8 +18,11 @@ class Backbone(nn.Module, ABC):
     causal: bool
 
     @abstractmethod
-    def forward(self, x_BTD: Tensor, document_BT: Tensor, position_BT: Tensor) -> Tensor:
-        """Hidden states h_BTD. Documents (ids in `document_BT`, -1 padding) do not see one another."""
+    def forward(self, x_BTD: Tensor, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Tensor:
+        """Hidden states h_BTD. Documents (ids in `document_BT`, -1 padding) do not see one another.
+
+        `prompt_BT` is True on the instruction, which opens a document; a trunk with a window keeps it in sight.
+        """
 
 
 class CachedBackbone(Backbone):
@@ -30,7 +33,9 @@ class CachedBackbone(Backbone):
         """An empty cache for `rows` independent sequences."""
 
     @abstractmethod
-    def extend(self, x_BTD: Tensor, position_BT: Tensor, mask_BT: Tensor, cache: Any, rows_B: Tensor) -> Tensor:
+    def extend(
+        self, x_BTD: Tensor, position_BT: Tensor, prompt_BT: Tensor, mask_BT: Tensor, cache: Any, rows_B: Tensor
+    ) -> Tensor:
         """h_BTD of new positions appended to the sequences `rows_B` of the cache.
 
         `mask_BT` is False on right padding, which leaves no trace. Equal to `forward` on the whole sequence.

@@ -19,7 +19,8 @@ class PackedBatch:
     `payload[m]` (N, ...) rows of modality m; `slot_N[m]` their flat slots b * T + t; `predict_N[m]` True where the row
     is a target, predicted from the slot before. `document_BT` numbers the documents of a row from 0, -1 is padding;
     `position_BT` is the absolute place in the document's episode, `local_BT` the place within a step's observation
-    (-1 elsewhere). Construction counts: every slot that is not padding holds exactly one row.
+    (-1 elsewhere), `prompt_BT` True on the instruction. Construction counts: every slot that is not padding holds
+    exactly one row.
     """
 
     payload: dict[str, Tensor]
@@ -28,6 +29,7 @@ class PackedBatch:
     document_BT: Tensor
     position_BT: Tensor
     local_BT: Tensor
+    prompt_BT: Tensor
     source_BT: Tensor | None = None
 
     def __post_init__(self) -> None:
@@ -79,5 +81,6 @@ class PackedBatch:
             document_BT=self.document_BT.to(device),
             position_BT=self.position_BT.to(device),
             local_BT=self.local_BT.to(device),
+            prompt_BT=self.prompt_BT.to(device),
             source_BT=None if self.source_BT is None else self.source_BT.to(device),
         )

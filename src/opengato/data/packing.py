@@ -78,6 +78,7 @@ class PackedGroup:
     document_BT: np.ndarray
     position_BT: np.ndarray
     local_BT: np.ndarray
+    prompt_BT: np.ndarray
     source_BT: np.ndarray
 
 
@@ -118,6 +119,7 @@ def pack(rows: list[list[Document]], length: int) -> PackedGroup:
         document_BT=spread(np.repeat(number_D, size_D), PADDING),
         position_BT=spread(np.concatenate([sequence.position_T for sequence in sequences]), 0),
         local_BT=spread(np.concatenate([sequence.local_T for sequence in sequences]), -1),
+        prompt_BT=spread(np.concatenate([sequence.step_T < 0 for sequence in sequences]), 0) > 0,
         source_BT=spread(np.repeat([document.source for document in documents], size_D), PADDING),
     )
 
@@ -145,6 +147,7 @@ def collate(groups: list[PackedGroup]) -> PackedBatch:
         document_BT=stack("document_BT"),
         position_BT=stack("position_BT"),
         local_BT=stack("local_BT"),
+        prompt_BT=stack("prompt_BT"),
         source_BT=stack("source_BT"),
     )
 

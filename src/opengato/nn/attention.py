@@ -17,15 +17,15 @@ def attend(q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, mask_BTS: Tensor) -> 
     return F.scaled_dot_product_attention(q_BHTK, k_BHSK, v_BHSK, attn_mask=mask_BTS[:, None])
 
 
-def visible(query_BT: Tensor, key_BS: Tensor, window: int, sinks: int) -> Tensor:
-    """Mask (B, T, S) by absolute positions: the past within `window`, and the first `sinks` positions for ever.
+def visible(query_BT: Tensor, key_BS: Tensor, kept_BS: Tensor, window: int) -> Tensor:
+    """Mask (B, T, S) by absolute positions: the past within `window`, and of the keys that are kept, all of it.
 
-    The first positions hold the instruction; keeping them while the window rolls keeps the task in sight
+    What is kept is the instruction: it stays in sight while the window rolls, as attention sinks do
     [Xiao et al. 2023, arXiv:2309.17453]. A negative key position is an empty place.
     """
     distance_BTS = query_BT[:, :, None] - key_BS[:, None, :]
-    key_B1S = key_BS[:, None, :]
-    return (key_B1S >= 0) & (distance_BTS >= 0) & ((distance_BTS < window) | (key_B1S < sinks))
+    near_BTS = (distance_BTS < window) | kept_BS[:, None, :]
+    return (key_BS[:, None, :] >= 0) & (distance_BTS >= 0) & near_BTS
 
 
 def same_document(document_BT: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from opengato.nn.positions import rotary_angles, rotate
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
-    """`window` positions of the past are visible, and the first `sinks` of a document always (its instruction)."""
+    """`window` positions of the past are visible, and the instruction always, up to `sinks` positions of it."""
 
     width: int = 256
     depth: int = 6
@@ -87,9 +87,9 @@ class Decoder(CachedBackbone):
         cos, sin = rotary_angles(position_BT, self.width // self.config.heads, self.config.rotary_base)
         return cos.to(dtype), sin.to(dtype)
 
-    def forward(self, x_BTD: Tensor, document_BT: Tensor, position_BT: Tensor) -> Tensor:
-        mask_BTS = same_document(document_BT)
-        mask_BTS = mask_BTS & visible(position_BT, position_BT, self.config.window, self.config.sinks)
+    def forward(self, x_BTD: Tensor, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Tensor:
+        kept_BT = prompt_BT & (position_BT < self.config.sinks)
+        mask_BTS = same_document(document_BT) & visible(position_BT, position_BT, kept_BT, self.config.window)
         # A padded slot sees itself, lest its softmax be empty.
         mask_BTS = mask_BTS | torch.eye(mask_BTS.shape[1], dtype=torch.bool, device=mask_BTS.device)
         angles = self._angles(position_BT, x_BTD.dtype)
@@ -105,19 +105,27 @@ class Decoder(CachedBackbone):
         return cache.to(self.norm.weight.device, self.norm.weight.dtype)
 
     def extend(
-        self, x_BTD: Tensor, position_BT: Tensor, mask_BT: Tensor, cache: RollingCache, rows_B: Tensor
+        self,
+        x_BTD: Tensor,
+        position_BT: Tensor,
+        prompt_BT: Tensor,
+        mask_BT: Tensor,
+        cache: RollingCache,
+        rows_B: Tensor,
     ) -> Tensor:
         if x_BTD.shape[1] > self.config.window:  # one call may not write a place of the cache twice
-            parts = [t.split(self.config.window, dim=1) for t in (x_BTD, position_BT, mask_BT)]
+            parts = [t.split(self.config.window, dim=1) for t in (x_BTD, position_BT, prompt_BT, mask_BT)]
             return torch.cat([self.extend(*part, cache, rows_B) for part in zip(*parts, strict=True)], dim=1)
-        used = cache.used(rows_B)
+        old_BS, old_kept_BS = cache.seen(rows_B)
+        used = old_BS.shape[1]
         new_BT = torch.where(mask_BT, position_BT, -1)
+        kept_BT = prompt_BT & mask_BT & (position_BT < self.config.sinks)
         # Old and new keys side by side: writing first could overwrite a key that an earlier new query still sees.
-        keys_BS = torch.cat([cache.position_RS[rows_B, :used], new_BT], dim=1)
-        mask_BTS = visible(position_BT, keys_BS, self.config.window, self.config.sinks)
+        keys_BS, kept_BS = torch.cat([old_BS, new_BT], dim=1), torch.cat([old_kept_BS, kept_BT], dim=1)
+        mask_BTS = visible(position_BT, keys_BS, kept_BS, self.config.window)
         mask_BTS[:, :, used:] |= torch.eye(x_BTD.shape[1], dtype=torch.bool, device=x_BTD.device)
         angles = self._angles(position_BT, x_BTD.dtype)
-        place_BT = cache.place(position_BT)
+        place_BT = cache.place(rows_B, position_BT, kept_BT)
         for layer, block in enumerate(self._blocks()):
             q, k, v = block.project(x_BTD, angles)
             k_all = torch.cat([cache.key[layer, rows_B, :, :used], k], dim=2)
