@@ -9,7 +9,7 @@ import pytest
 
 from opengato.core.episode import Episode
 from opengato.evaluators import Settings, run_task
-from opengato.evaluators.caption import CHOICES, choices, rank_of
+from opengato.evaluators.caption import CHOICES, choices, pointwise_information, rank_of
 from opengato.evaluators.heldout import held_out_pictures, held_out_tasks
 from tests.evaluators.fakes import FakeAgent, written
 
@@ -62,12 +62,19 @@ def test_an_agent_that_does_not_look_is_at_chance() -> None:
     assert result.references["chance"] == 1 / 16
 
 
-def test_unconditional_likelihood_has_no_picture_and_the_same_instruction() -> None:
+def test_information_is_by_hand_and_zero_where_the_picture_says_nothing() -> None:
+    """Two pictures, captions of p = (1/2, 1/8, 1/4) and (1/4, 1/8, 1/2): the means are (3/8, 1/8, 3/8)."""
+    given = np.log([[1 / 2, 1 / 8, 1 / 4], [1 / 4, 1 / 8, 1 / 2]])
+    expected = np.log([[4 / 3, 1, 2 / 3], [2 / 3, 1, 4 / 3]])
+    np.testing.assert_allclose(pointwise_information(given), expected, atol=1e-12)
+
+
+def test_every_caption_is_asked_of_every_picture_with_the_instruction_of_training() -> None:
     agent = FakeAgent()
     run_task(agent, TASK, Settings(documents=2))
-    blind = [episode for episode in agent.asked if not episode.observations]
-    assert len(agent.asked) - len(blind) == 2 * CHOICES
-    assert len(blind) == len({written(episode) for episode in blind}), "each caption is asked once"
+    captions = {picture.caption for picture in held_out_pictures(TASK)}
+    assert len(agent.asked) == 2 * len(captions)
+    assert {written(episode) for episode in agent.asked} == captions
     assert {episode.instruction for episode in agent.asked} == {"describe the picture"}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from opengato.agent.model import Agent
-from opengato.core.episode import Episode, document
+from opengato.core.episode import Episode
 from opengato.evaluators import contract
 from opengato.evaluators.heldout import Picture, held_out_pictures, held_out_tasks
 from opengato.evaluators.report import TaskResult
@@ -21,11 +21,12 @@ class Evaluator(contract.Evaluator):
     """Accuracy of choosing a held-out picture's caption among 16: its own and 15 of other held-out pictures.
 
     A caption's score is log p(caption | picture) - log p(caption), summed over its tokens: pointwise mutual
-    information, which does not favour short and common captions. `plain` ranks by log p(caption | picture) alone. The
-    choices depend on the seed and the picture; equal scores count as if drawn by lot.
+    information, which does not favour short and common captions. p(caption) is the mean of p(caption | picture) over
+    the pictures asked about. `plain` ranks by log p(caption | picture) alone. The choices depend on the seed and the
+    picture; equal scores count as if drawn by lot.
     """
 
-    counted = "rank"
+    counted = "plain rank"
 
     def families(self) -> list[str]:
         return ["caption"]
@@ -39,19 +40,17 @@ class Evaluator(contract.Evaluator):
     def measure(self, agent: Agent, task_id: str, settings: contract.Settings) -> Iterator[tuple[str, float]]:
         """`rank` and `plain rank` (0 is right, 15 worst) of each picture's own caption, in order."""
         pictures = held_out_pictures(task_id)
-        unconditional: dict[str, float] = {}
+        captions = sorted({picture.caption for picture in pictures})
+        asked, rows = [], []
         for index, picture in enumerate(pictures[: settings.documents]):
-            captions = choices(pictures, index, np.random.default_rng((settings.seed, index)))
-            unknown = [caption for caption in captions if caption not in unconditional]
-            asked = [picture.episode(task_id, caption) for caption in captions]
-            asked += [document(task_id, caption, instruction=picture.instruction) for caption in unknown]
-            scores = log_probabilities(agent, asked)
-            plain = scores[: len(captions)]
-            unconditional |= dict(zip(unknown, scores[len(captions) :], strict=True))
-            information = [score - unconditional[caption] for caption, score in zip(captions, plain, strict=True)]
-            right = captions.index(picture.caption)
-            yield "plain rank", float(rank_of(right, plain))
-            yield "rank", float(rank_of(right, information))
+            chosen = choices(pictures, index, np.random.default_rng((settings.seed, index)))
+            asked.append(([captions.index(caption) for caption in chosen], chosen.index(picture.caption)))
+            rows.append(log_probabilities(agent, [picture.episode(task_id, caption) for caption in captions]))
+            columns, right = asked[-1]
+            yield "plain rank", float(rank_of(right, [rows[-1][column] for column in columns]))
+        information = pointwise_information(np.array(rows))
+        for row, (columns, right) in zip(information, asked, strict=True):
+            yield "rank", float(rank_of(right, row[columns].tolist()))
 
     def summarise(self, task_id: str, samples: contract.Samples, settings: contract.Settings) -> TaskResult:
         """Accuracy with Wilson's interval, and the mean reciprocal rank."""
@@ -79,6 +78,11 @@ def choices(pictures: list[Picture], index: int, rng: np.random.Generator) -> li
         raise ValueError(f"{len(others) + 1} different captions are held out, expected at least {CHOICES}")
     chosen = [own, *(others[i] for i in rng.choice(len(others), CHOICES - 1, replace=False))]
     return [chosen[i] for i in rng.permutation(CHOICES)]
+
+
+def pointwise_information(given: np.ndarray) -> np.ndarray:
+    """log p(caption | picture) - log p(caption) of log p(caption | picture), pictures in rows, captions in columns."""
+    return given - (np.logaddexp.reduce(given, axis=0) - np.log(len(given)))
 
 
 def log_probabilities(agent: Agent, documents: list[Episode]) -> list[float]:
