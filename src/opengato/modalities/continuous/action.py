@@ -116,8 +116,13 @@ class ContinuousAction(Modality):
         return torch.where(exists_A, ids_NA, -1).to(torch.int16)
 
     def _local_mean(self, logits_NAV: Tensor, best_NA: Tensor) -> Tensor:
-        """The expected bin near the best one: steadier than the best bin, yet never between two modes."""
-        bins_V = torch.arange(self.config.bins, device=logits_NAV.device)
-        near_NAV = (bins_V - best_NA[..., None]).abs() <= self.config.mode_width
+        """The expected bin near the best one: steadier than the best bin, yet never between two modes.
+
+        As many bins count on one side as on the other, lest actions at the bounds be pulled inwards.
+        """
+        last = self.config.bins - 1
+        bins_V = torch.arange(last + 1, device=logits_NAV.device)
+        reach_NA = torch.minimum(best_NA, last - best_NA).clamp(max=self.config.mode_width)
+        near_NAV = (bins_V - best_NA[..., None]).abs() <= reach_NA[..., None]
         weight_NAV = torch.softmax(logits_NAV.masked_fill(~near_NAV, -torch.inf), -1)
         return (weight_NAV * bins_V).sum(-1).round().to(torch.int64)
