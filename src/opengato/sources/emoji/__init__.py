@@ -1,31 +1,16 @@
-"""Emoji drawings with their English names."""
+"""Emoji as Google draws them, with their English names."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
-
 from opengato import sources
-from opengato.core.episode import Episode, document
-from opengato.sources import pictures
+from opengato.sources.emoji_sets import NAMES, EmojiSource
 from opengato.sources.fetch import Package
 
-DRAWINGS, LABELS = "emoji-datasource-google", "emojibase-data"
-# Territories drawn with another country's flag, which keeps that country's name (Bouvet Island: Norway's); and Sark,
-# whose file shows Saudi Arabia's flag in this version of the package.
-BORROWED_FLAGS = frozenset(
-    (
-        "1f1e7-1f1fb 1f1e8-1f1f5 1f1e8-1f1f6 1f1e9-1f1ec 1f1ea-1f1e6 1f1ed-1f1f2 1f1f2-1f1eb 1f1f8-1f1ef 1f1fa-1f1f2"
-    ).split()
-)
-QUOTES = str.maketrans({"’": "'", "“": '"', "”": '"'})
 
+class Source(EmojiSource):
+    """`caption/emoji`: Noto's drawings."""
 
-class Source(sources.Source):
-    """`caption/emoji`: one drawing per emoji (no skin-tone variants) and its name; Chinese names in the provenance."""
-
+    vendor = "google"
     card = sources.SourceCard(
         name="emoji",
         title="Noto emoji with names",
@@ -36,58 +21,11 @@ class Source(sources.Source):
         packages=(
             Package(
                 registry="npm",
-                name=DRAWINGS,
+                name="emoji-datasource-google",
                 version="16.0.0",
                 sha256="fb5fd131b362aab7a55542d2a147a79708cce0a8b1c1bbacd470172708b5c438",
                 licence="MIT; drawings Apache-2.0",
             ),
-            Package(
-                registry="npm",
-                name=LABELS,
-                version="17.0.0",
-                sha256="d01d0e2ca4e22cb402679532155342c71e2e871f25c32223c013b8b166ebdf5a",
-                licence="MIT",
-            ),
+            NAMES,
         ),
     )
-
-    def read(self, roots: Mapping[str, Path]) -> Iterator[tuple[sources.Split, Episode]]:
-        names = _labels(roots[LABELS], "en")
-        chinese = _labels(roots[LABELS], "zh")
-        folder = roots[DRAWINGS] / "img" / "google" / "64"
-        listing = sources.require(roots[DRAWINGS] / "emoji.json", "emoji")
-        entries = {entry["image"]: entry for entry in json.loads(listing.read_text(encoding="utf-8"))}
-
-        def candidates() -> Iterator[tuple[Path, str]]:
-            for image, entry in sorted(entries.items()):
-                name = _look_up(names, entry)
-                path = folder / image
-                if name and len(name) <= pictures.LONGEST_CAPTION and path.exists() and path.stem not in BORROWED_FLAGS:
-                    yield path, name.lower().translate(QUOTES)
-
-        for path, picture in pictures.distinct(candidates()):
-            entry = entries[path.name]
-            episode = document(
-                self.card.task,
-                picture.caption,
-                image=picture.png,
-                instruction=pictures.INSTRUCTION,
-                source="emoji",
-                item=path.stem,
-                concept=picture.concept,
-                category=entry["category"],
-                caption_zh=_look_up(chinese, entry),
-            )
-            yield sources.split_of(picture.concept), episode
-
-
-def _labels(root: Path, language: str) -> dict[str, str]:
-    path = sources.require(root / language / "data.json", "emoji")
-    return {entry["hexcode"]: entry["label"] for entry in json.loads(path.read_text(encoding="utf-8"))}
-
-
-def _look_up(labels: Mapping[str, str], entry: Mapping[str, Any]) -> str | None:
-    """The label of an emoji; the two packages disagree on where a code carries the variation selector FE0F."""
-    unified = entry["unified"]
-    codes = (unified, entry.get("non_qualified") or unified, unified.replace("-FE0F", ""))
-    return next((labels[code] for code in codes if code in labels), None)
