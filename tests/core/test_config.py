@@ -11,7 +11,7 @@ import pytest
 
 from opengato import recipes
 from opengato.core import config
-from opengato.core.config import choose, from_json, override, plugin, plugins, to_json
+from opengato.core.config import choose, differences, from_json, override, plugin, plugins, to_json
 from opengato.train import optim
 from opengato.train.run import Recipe
 
@@ -90,6 +90,14 @@ def test_overrides_take_the_type_of_what_they_replace() -> None:
 def test_a_wrong_override_says_what_was_expected(assignment: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         override(Outer(), [assignment])
+
+
+def test_differences_name_each_place() -> None:
+    first = {"a": 1, "b": {"c": [1, 2], "d": "x"}, "e": [1]}
+    second = {"a": 1, "b": {"c": [1, 3], "d": "y"}, "e": [1, 2], "f": None}
+    expected = ["b.c.1: 2 and 3", "b.d: x and y", "e: [1] and [1, 2]", "f: nothing and None"]
+    assert differences(first, second) == expected
+    assert differences(first, first) == []
 
 
 def test_json_keeps_tuples_paths_and_numbers() -> None:

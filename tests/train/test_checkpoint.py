@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import resource
@@ -109,11 +110,23 @@ def test_a_disk_that_fills_up_while_writing_is_the_same(
     assert load_checkpoint(old, *trained)["step"] == 1
 
 
-def test_weights_of_another_config_are_refused(trained: tuple[Agent, Optimizers], tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_config_is_refused(trained: tuple[Agent, Optimizers], tmp_path: Path) -> None:
     path = save_checkpoint(tmp_path, *trained, {"step": 1, "seconds": 0.0})
     other = tiny_agent("tokens")
-    with pytest.raises(ValueError, match="are of another config"):
+    with pytest.raises(ValueError, match="is of another config than this run asks for"):
         load_checkpoint(path, other, optim.build(other, optim.Config()))
+
+
+def test_so_is_one_whose_tensors_would_fit(trained: tuple[Agent, Optimizers], tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path, *trained, {"step": 1, "seconds": 0.0})
+    window = trained[0].config.backbone.window
+    other = dataclasses.replace(
+        trained[0].config, backbone=dataclasses.replace(trained[0].config.backbone, window=window + 1)
+    ).build()
+    before = {name: tensor.clone() for name, tensor in other.state_dict().items()}
+    with pytest.raises(ValueError, match=f"backbone.window: {window} and {window + 1}"):
+        load_checkpoint(path, other, optim.build(other, optim.Config()))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in other.state_dict().items())
 
 
 def test_nothing_is_unpickled(trained: tuple[Agent, Optimizers], tmp_path: Path) -> None:

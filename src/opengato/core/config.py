@@ -91,6 +91,18 @@ def from_json(data: Any, hint: Any = None) -> Any:
     return data
 
 
+def differences(first: Any, second: Any, path: str = "") -> list[str]:
+    """Where two configs as JSON differ: `["backbone.window: 256 and 128", ...]`."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        keys = dict.fromkeys([*first, *second])
+        members = [(key, first.get(key, "nothing"), second.get(key, "nothing")) for key in keys]
+    elif isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
+        members = [(index, *pair) for index, pair in enumerate(zip(first, second, strict=True))]
+    else:
+        return [] if first == second else [f"{path}: {first} and {second}"]
+    return [line for key, a, b in members for line in differences(a, b, f"{path}.{key}" if path else str(key))]
+
+
 def override(config: Any, assignments: list[str]) -> Any:
     """A copy of a frozen config with `a.b=c` applied; values are read by the type of the field they replace.
 

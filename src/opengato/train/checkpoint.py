@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from opengato.agent.files import load_weights, save_agent
+from opengato.agent.files import CONFIG, load_weights, save_agent
 from opengato.agent.model import Agent
+from opengato.core.config import differences, from_json, to_json
 from opengato.train.optim import Optimizers
 
 _PREFIX = "step-"
@@ -70,6 +71,14 @@ def read_state(path: Path) -> dict[str, Any]:
 
 def load_checkpoint(path: Path, agent: Agent, optimizers: Optimizers) -> dict[str, Any]:
     """Fill agent and optimisers; the saved state. ValueError if the checkpoint is of another config."""
+    theirs = from_json(json.loads((path / "agent" / CONFIG).read_text()))
+    differing = differences(to_json(theirs), to_json(agent.config))
+    if differing:
+        listed = "; ".join(line[:200] for line in differing[:3]) + ("; ..." if len(differing) > 3 else "")
+        raise ValueError(
+            f"{path} is of another config than this run asks for (checkpoint and run): {listed}; "
+            "ask for the same again, or start a new run in another folder"
+        )
     load_weights(agent, path / "agent")
     optimizers.load_state_dict(torch.load(path / "optimizer.pt", weights_only=True))
     return read_state(path)
