@@ -20,7 +20,7 @@ from opengato.core.episode import ArraySpec, document
 from opengato.core.modality import Sampling
 from opengato.core.sequence import concatenate
 from opengato.modalities import text
-from opengato.modalities.text import Text
+from opengato.modalities.token_table import TokenTable
 from tests.tiny import ENCODINGS, assert_same_sequence, caption_episode, png, tiny_agent
 
 TEXT = ArraySpec(name="text", kind="text", dtype="str")
@@ -32,12 +32,12 @@ def write(agent: Agent, script: list[int], monkeypatch: pytest.MonkeyPatch, **se
     """What is generated, and after how many samples, where the head says `script`, then the same for ever."""
     asked = 0
 
-    def say(self: Text, h_ND: torch.Tensor, spec: ArraySpec, sampling: Sampling) -> torch.Tensor:
+    def say(self: TokenTable, h_ND: torch.Tensor, spec: ArraySpec, sampling: Sampling) -> torch.Tensor:
         nonlocal asked
         asked += 1
         return torch.tensor([script[min(asked, len(script)) - 1]])
 
-    monkeypatch.setattr(Text, "sample", say)
+    monkeypatch.setattr(TokenTable, "sample", say)
     return agent.generate("Once", **settings), asked
 
 

@@ -23,6 +23,8 @@ def test_ids_are_the_values_row_by_row_and_the_separator_comes_after_them() -> N
     separator, counts = codec.encode(np.zeros(3, np.int64), MOVE, "separator")
     assert separator.tolist() == [9, 9, 9]
     assert counts.tolist() == [1, 1, 1]
+    with pytest.raises(ValueError, match="this modality has no separator; set `separator`, or route it to one that"):
+        tokens.Config(separator=False).codec().encode(np.zeros(3, np.int64), MOVE, "separator")
 
 
 @pytest.mark.parametrize("codec", [tokens.Config(num_values=16).codec(), vector.Config(num_values=16).codec()])

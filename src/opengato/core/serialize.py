@@ -42,6 +42,18 @@ class Codec(ABC):
         """The value of one step from its rows (n, *payload_shape)."""
 
 
+class TokenCodec(Codec):
+    """A codec whose row is one id in [0, num_ids): a table can embed it, a softmax can score it."""
+
+    payload_shape = ()
+    payload_dtype = "int64"
+    num_ids: int
+
+    @abstractmethod
+    def allowed(self, spec: ArraySpec) -> np.ndarray:
+        """The ids that a value of this spec may be written with, as a mask, bool (num_ids,)."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layout:
     """Which modality carries what: `routes["action/continuous"] = "continuous"`.
