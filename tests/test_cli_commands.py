@@ -198,6 +198,9 @@ def test_positions_of_fields_that_take_several(encoding: str) -> None:
         [float(v) for v in values["joint"]], episode.observations["joint"][1], rtol=0.1, atol=0.05
     )
     assert values["camera"][0].startswith("patch 4x4, mean colour ")
+    assert "".join(map(ast.literal_eval, values["note"])) == episode.observations["note"][1]
+    rows = {name: iter(payload) for name, payload in document.sequence.payload.items()}
+    assert [p.id for p in found] == [None if p.modality == "image" else int(next(rows[p.modality])) for p in found]
     assert [position.predict for position in found] == [position.field in ("force", "move") for position in found]
 
 
