@@ -41,9 +41,11 @@ def write(agent: Agent, script: list[int], monkeypatch: pytest.MonkeyPatch, **se
     return agent.generate("Once", **settings), asked
 
 
-def test_it_stops_at_the_end_marker_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    agent = tiny_agent()
-    ids = agent.serializer.codecs["text"].encode([" upon a time"], TEXT, "action")[0].tolist()
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_it_stops_at_the_end_marker_and_not_before(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = tiny_agent(encoding)
+    codec = agent.serializer.codecs[agent.serializer.layout.modality("action", TEXT)]
+    ids = codec.encode([" upon a time"], TEXT, "action")[0].tolist()
     assert write(agent, ids, monkeypatch) == (" upon a time", len(ids))
     written, asked = write(agent, ids[:2], monkeypatch, max_new_tokens=5)
     assert asked == 5, "what never ends is cut"
