@@ -36,6 +36,15 @@ def test_values_outside_the_spec_are_refused(codec: tokens.DiscreteCodec, wrong:
         codec.encode(values, GRID, "observation")
 
 
+def test_no_value_is_taken_for_the_separator() -> None:
+    """Not even one that its spec allows: where ids end is the model's business."""
+    wide = ArraySpec(name="grid/wide", kind="discrete", num_values=2000, dtype="int64")
+    codec = tokens.Config().codec()
+    assert codec.encode(np.array([1023]), wide, "observation")[0].tolist() == [1023]
+    with pytest.raises(ValueError, match=r"'grid/wide' holds values in \[1024, 1024\], expected \[0, 1024\)"):
+        codec.encode(np.array([1024]), wide, "observation")
+
+
 @pytest.mark.parametrize("temperature", [0.0, 10.0])
 @pytest.mark.parametrize(("num_values", "allowed"), [(1, 1), (5, 5), (16, 16), (40, 16)])
 def test_only_actions_of_the_space_are_sampled_and_never_the_separator(
