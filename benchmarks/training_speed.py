@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         options.rounds, options.steps, options.rows = 1, 1, 2
     whole = text_batch(options.rows, context, documents_a_row=1)
     packed = text_batch(options.rows, context, DOCUMENTS_A_ROW)
-    ours, theirs = text_agent(trunk, context), gpt2(trunk, context, text.Config().codec().num_values)
+    ours, theirs = text_agent(trunk, context), gpt2(trunk, context, text.Config().codec().num_ids)
     rates, ratios = [], []
     for dtype in dtypes():
         suffix = str(dtype).removeprefix("torch.")

@@ -43,7 +43,7 @@ def test_both_networks_of_the_training_benchmark_are_of_one_size(monkeypatch: py
     training_speed = script("training_speed", monkeypatch)
     trunk = training_speed.tiny.agent().backbone
     ours = training_speed.text_agent(trunk, 256)
-    theirs = training_speed.gpt2(trunk, 256, ours.modality("text").codec.num_values)
+    theirs = training_speed.gpt2(trunk, 256, ours.modality("text").codec.num_ids)
     assert theirs.num_parameters() == pytest.approx(ours.num_parameters, rel=0.02)
 
 

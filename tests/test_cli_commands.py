@@ -156,7 +156,7 @@ def test_collect_and_inspect(capsys: Output) -> None:
     assert {line["task"] for line in lines} == {TASK}
     first = [line for line in lines if line["document"] == 0]
     episode = store[first[0]["episode"]]
-    words = [line["value"].rpartition(" #")[0] for line in first if line["field"] == "instruction"]
+    words = [line["value"] for line in first if line["field"] == "instruction"]
     assert "".join(map(ast.literal_eval, words)) == episode.instruction
     actions = [line for line in first if line["field"] == "action"]
     assert [int(line["value"]) for line in actions] == episode.actions["action"].tolist()[: len(actions)]
@@ -176,12 +176,13 @@ def test_inspect_names_pictures_and_texts(capsys: Output) -> None:
     assert cli.main("inspect prose --row 0 --json".split()) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {line["field"] for line in lines} == {"instruction", "text"}
-    assert ast.literal_eval(lines[1]["value"].rpartition(" #")[0]).strip() == "It"
+    assert ast.literal_eval(lines[1]["value"]).strip() == "It"
 
 
-def test_positions_of_fields_that_take_several() -> None:
-    """In the token encoding each number has a position, and two arrays share a modality."""
-    episode, serializer = toy_episode(steps=2), tiny.serializer("tokens")
+@pytest.mark.parametrize("encoding", ["tokens", "shared"])
+def test_positions_of_fields_that_take_several(encoding: str) -> None:
+    """In the token encodings each number has a position, and arrays, or all but pictures, share a modality."""
+    episode, serializer = toy_episode(steps=2), tiny.serializer(encoding)
     document = Document(sequence=serializer.episode(episode), source=0, episode=0)
     walk = positions.Walk(pack([[document]], len(document)), serializer, episode)
     found = list(walk.positions(document, row=0, start=0))
@@ -197,6 +198,9 @@ def test_positions_of_fields_that_take_several() -> None:
         [float(v) for v in values["joint"]], episode.observations["joint"][1], rtol=0.1, atol=0.05
     )
     assert values["camera"][0].startswith("patch 4x4, mean colour ")
+    assert "".join(map(ast.literal_eval, values["note"])) == episode.observations["note"][1]
+    rows = {name: iter(payload) for name, payload in document.sequence.payload.items()}
+    assert [p.id for p in found] == [None if p.modality == "image" else int(next(rows[p.modality])) for p in found]
     assert [position.predict for position in found] == [position.field in ("force", "move") for position in found]
 
 

@@ -1,4 +1,4 @@
-"""Agents small enough for a test, in both encodings, and episodes with every kind of field.
+"""Agents small enough for a test, in all encodings, and episodes with every kind of field.
 
 Letters: S steps.
 """
@@ -20,11 +20,12 @@ from opengato.backbones import decoder
 from opengato.core.episode import ArraySpec, Episode, document, objects
 from opengato.core.sequence import TokenSequence
 from opengato.core.serialize import Serializer
-from opengato.modalities import image, text
+from opengato.modalities import image, shared, text
 from opengato.modalities.continuous import action, vector
 from opengato.modalities.continuous import tokens as numbers
 from opengato.modalities.discrete import tokens as ids
 from opengato.modalities.discrete import vector as cells
+from opengato.recipes import gato_tokens
 
 PATCH = 4
 OBSERVATION = {
@@ -72,7 +73,7 @@ def vector_config(window: int = 48, sinks: int = 8) -> model.Config:
 
 
 def token_config(window: int = 48, sinks: int = 8) -> model.Config:
-    """Gato's encoding: one position a number, and a separator before the action."""
+    """One position a number, a table for each kind, and a separator before the action."""
     return model.Config(
         modalities={
             "text": text.Config(),
@@ -97,7 +98,29 @@ def token_config(window: int = 48, sinks: int = 8) -> model.Config:
     )
 
 
-ENCODINGS = {"vector": vector_config, "tokens": token_config}
+def shared_config(window: int = 48, sinks: int = 8) -> model.Config:
+    """Gato's encoding: as `token_config`, but all ids are in one table."""
+    text_ids, discrete_ids, bins = 4100, 24, 256
+    tokens = shared.Config(
+        parts={
+            "text": text.Config(),
+            "discrete": ids.Config(num_values=discrete_ids, separator=False),
+            "continuous": numbers.Config(bins=bins),
+        },
+        offsets={"text": 0, "discrete": text_ids, "continuous": text_ids + discrete_ids},
+        separator=text_ids + discrete_ids + bins,
+        num_ids=text_ids + discrete_ids + bins + 1,
+    )
+    return model.Config(
+        modalities={"tokens": tokens, "image": image.Config(patch=PATCH, max_side=4 * PATCH)},
+        routes=gato_tokens.ROUTES,
+        backbone=trunk(window, sinks),
+        context=64,
+        num_local=16,
+    )
+
+
+ENCODINGS = {"vector": vector_config, "tokens": token_config, "shared": shared_config}
 
 
 def serializer(encoding: str) -> Serializer:

@@ -20,7 +20,7 @@ from opengato.core.episode import ArraySpec, document
 from opengato.core.modality import Sampling
 from opengato.core.sequence import concatenate
 from opengato.modalities import text
-from opengato.modalities.text import Text
+from opengato.modalities.token_table import TokenTable
 from tests.tiny import ENCODINGS, assert_same_sequence, caption_episode, png, tiny_agent
 
 TEXT = ArraySpec(name="text", kind="text", dtype="str")
@@ -32,18 +32,20 @@ def write(agent: Agent, script: list[int], monkeypatch: pytest.MonkeyPatch, **se
     """What is generated, and after how many samples, where the head says `script`, then the same for ever."""
     asked = 0
 
-    def say(self: Text, h_ND: torch.Tensor, spec: ArraySpec, sampling: Sampling) -> torch.Tensor:
+    def say(self: TokenTable, h_ND: torch.Tensor, spec: ArraySpec, sampling: Sampling) -> torch.Tensor:
         nonlocal asked
         asked += 1
         return torch.tensor([script[min(asked, len(script)) - 1]])
 
-    monkeypatch.setattr(Text, "sample", say)
+    monkeypatch.setattr(TokenTable, "sample", say)
     return agent.generate("Once", **settings), asked
 
 
-def test_it_stops_at_the_end_marker_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    agent = tiny_agent()
-    ids = agent.serializer.codecs["text"].encode([" upon a time"], TEXT, "action")[0].tolist()
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_it_stops_at_the_end_marker_and_not_before(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = tiny_agent(encoding)
+    codec = agent.serializer.codecs[agent.serializer.layout.modality("action", TEXT)]
+    ids = codec.encode([" upon a time"], TEXT, "action")[0].tolist()
     assert write(agent, ids, monkeypatch) == (" upon a time", len(ids))
     written, asked = write(agent, ids[:2], monkeypatch, max_new_tokens=5)
     assert asked == 5, "what never ends is cut"

@@ -17,6 +17,7 @@ from opengato.core.config import plugins
 from opengato.core.episode import ArraySpec, Kind, objects
 from opengato.core.modality import Modality, Sampling
 from opengato.core.serialize import Codec, Role
+from opengato.recipes import gato_tokens
 from tests.close import assert_close
 from tests.contracts.found import assert_survives_json, config_of, variants
 
@@ -24,7 +25,7 @@ WIDTH, STEPS = 16, 5
 VARIANTS = variants("modalities")
 NUMBERS = ArraySpec(name="x", kind="continuous")
 IDS = ArraySpec(name="x", kind="discrete", num_values=7, dtype="int64")
-# Specs by kind: a folder serves the kind that it is named after. A new kind needs a line here and in `values_of`.
+# Specs by folder: it serves the kind that it is named after. A new kind needs a line here and in `values_of`.
 SPECS: dict[str, list[ArraySpec]] = {
     "text": [ArraySpec(name="x", kind="text", dtype="str")],
     "image": [
@@ -39,6 +40,8 @@ SPECS: dict[str, list[ArraySpec]] = {
         replace(NUMBERS, shape=(6,)),
     ],
 }
+KINDS = set(SPECS)
+SPECS["shared"] = [*SPECS["text"], *SPECS["discrete"], *SPECS["continuous"]]  # whatever is written in ids
 
 
 def values_of(spec: ArraySpec, seed: int = 0) -> np.ndarray:
@@ -68,9 +71,14 @@ def tolerance(spec: ArraySpec, values: np.ndarray) -> np.ndarray | float:
     return 0.02 * np.abs(values) + 1e-3
 
 
+def config(variant: str) -> Any:
+    """The default config; that of `shared` is a recipe's, since it is made of other modalities."""
+    return gato_tokens.disjoint() if variant == "shared" else config_of("modalities", variant)
+
+
 def made(variant: str) -> tuple[Modality, Codec]:
     torch.manual_seed(0)
-    modality = config_of("modalities", variant).build(WIDTH)
+    modality = config(variant).build(WIDTH)
     return modality, modality.codec
 
 
@@ -103,14 +111,14 @@ def payload_of(codec: Codec, spec: ArraySpec) -> torch.Tensor:
 
 
 def test_every_kind_and_every_folder_is_covered() -> None:
-    assert set(SPECS) == set(get_args(Kind))
+    assert set(get_args(Kind)) == KINDS
     assert set(plugins("modalities")) <= set(SPECS), "name the folder after its kind, and add its specs above"
     assert {variant.split("/")[0] for variant in VARIANTS} == set(plugins("modalities"))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_config_survives_json(variant: str) -> None:
-    assert_survives_json(config_of("modalities", variant))
+    assert_survives_json(config(variant))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -150,7 +158,7 @@ def test_rows_are_as_many_as_announced(variant: str) -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_two_runs_give_the_same_bytes(variant: str) -> None:
     for spec in accepted(variant):
-        codecs = [made(variant)[1], config_of("modalities", variant).codec(), made(variant)[1]]
+        codecs = [made(variant)[1], config(variant).codec(), made(variant)[1]]
         codecs.append(pickle.loads(pickle.dumps(codecs[-1])))  # as it travels to a worker
         first, *others = [encode(codec, spec)[1].tobytes() for codec in codecs]
         assert all(other == first for other in others)
@@ -249,7 +257,7 @@ def test_weights_come_back(variant: str) -> None:
     """A state dict holds all that `build` cannot make again."""
     modality, codec = made(variant)
     torch.manual_seed(1)
-    other: Any = config_of("modalities", variant).build(WIDTH)
+    other: Any = config(variant).build(WIDTH)
     payload = payload_of(codec, accepted(variant)[0])
     assert not torch.equal(other.embed(payload), modality.embed(payload))
     other.load_state_dict(modality.state_dict())

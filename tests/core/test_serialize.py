@@ -57,8 +57,11 @@ def test_order_within_a_step(encoding: str) -> None:
     if encoding == "vector":
         assert runs == ["text", "image", "state", "cells", "motion", "choice"]
     else:
-        assert runs == ["text", "image", "continuous", "discrete", "continuous", "discrete"]
-        separators = [t for t, name, row, *_ in made.rows() if name == "discrete" and row == 24]
+        shared = encoding == "shared"
+        several = ["text", "image", "continuous", "discrete", "continuous", "discrete"]
+        assert runs == (["tokens", "image", "tokens"] if shared else several)
+        carrier, separator = ("tokens", 4100 + 24 + 256) if shared else ("discrete", 24)
+        separators = [t for t, name, row, *_ in made.rows() if name == carrier and row == separator]
         first_actions = np.flatnonzero(np.diff(made.predict_T.astype(int)) == 1) + 1
         assert separators == (first_actions - 1).tolist(), "one a step, between observation and action"
         assert not made.predict_T[separators].any()
@@ -127,6 +130,7 @@ def test_action_slots_say_what_an_action_is_made_of() -> None:
     specs = toy_episode().action_specs
     assert serializer("vector").action_slots(specs) == [("force", "motion", 1), ("move", "choice", 1)]
     assert serializer("tokens").action_slots(specs) == [("force", "continuous", 2), ("move", "discrete", 1)]
+    assert serializer("shared").action_slots(specs) == [("force", "tokens", 2), ("move", "tokens", 1)]
 
 
 def test_a_kind_without_a_route_is_named() -> None:

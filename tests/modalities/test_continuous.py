@@ -64,6 +64,7 @@ def test_companding_is_golden() -> None:
     assert codec.decode(np.array([1023] * 3), three)[0] == pytest.approx(253.47, abs=0.005)
     beyond, _ = codec.encode(np.array([[-1e9, 257, 1e9]]), three, "observation")
     assert beyond.tolist() == [0, 1023, 1023], "never an id of another modality"
+    assert codec.num_ids == 1024
 
 
 @given(st.floats(-256, 256))
@@ -81,6 +82,34 @@ def test_bounded_values_are_not_companded() -> None:
     assert ids.tolist() == [0, 99, 50, 50]
     assert counts.tolist() == [2, 2]
     np.testing.assert_allclose(codec.decode(ids[:2], UNIT), [-0.99, 0.99], rtol=1e-6)
+
+
+def test_the_spec_and_not_the_role_decides_what_is_companded() -> None:
+    """At Gato's 1024 bins: uniform where bounds lie in [-1, 1], mu-law where they do not; what lies outside is clipped.
+
+    For x in [-1, 1] the bins are floor((x + 1) 512), the last for 1; 0.5 companded is log(51) / log(25601) = 0.38738.
+    """
+    codec = tokens.Config().codec()
+    spec = replace(UNIT, shape=(9,), dtype="float64")
+    x = np.array([[-1.001, -1.0, np.nextafter(-1, 0), -0.5, 0.0, 0.5, np.nextafter(1, 0), 1.0, 1.001]])
+    uniform = [0, 0, 0, 256, 512, 768, 1023, 1023, 1023]
+    mu_law = [279, 279, 279, 313, 512, 710, 744, 744, 744]
+    inside = (spec, replace(spec, low=-0.2, high=1.0), replace(spec, low=0.0, high=0.5))
+    outside = (replace(spec, high=1.01), replace(spec, low=None), replace(spec, low=None, high=None))
+    for role in ("observation", "action"):
+        for now in inside:
+            assert codec.encode(x, now, role)[0].tolist() == uniform
+        for now in outside:
+            assert codec.encode(x, now, role)[0].tolist() == mu_law
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("spec", [UNIT, replace(UNBOUNDED, shape=(2,))])
+def test_what_is_no_number_is_refused(spec: ArraySpec, wrong: float) -> None:
+    values = np.zeros((4, 2), np.float32)
+    values[2, 1] = wrong
+    with pytest.raises(ValueError, match=rf"action '{spec.name}' holds 1 values that are not finite \(step 2 of 4: "):
+        tokens.Config().codec().encode(values, spec, "action")
 
 
 @pytest.mark.parametrize("spec", [UNIT, SKEWED, replace(UNIT, low=-0.3, high=0.2), replace(UNBOUNDED, low=0.0)])

@@ -23,6 +23,8 @@ def test_ids_are_the_values_row_by_row_and_the_separator_comes_after_them() -> N
     separator, counts = codec.encode(np.zeros(3, np.int64), MOVE, "separator")
     assert separator.tolist() == [9, 9, 9]
     assert counts.tolist() == [1, 1, 1]
+    with pytest.raises(ValueError, match="this modality has no separator; set `separator`, or route it to one that"):
+        tokens.Config(separator=False).codec().encode(np.zeros(3, np.int64), MOVE, "separator")
 
 
 @pytest.mark.parametrize("codec", [tokens.Config(num_values=16).codec(), vector.Config(num_values=16).codec()])
@@ -32,6 +34,15 @@ def test_values_outside_the_spec_are_refused(codec: tokens.DiscreteCodec, wrong:
     values[0, 2, 1] = wrong
     with pytest.raises(ValueError, match=r"'grid/view' holds values in \[.*\], expected \[0, 9\)"):
         codec.encode(values, GRID, "observation")
+
+
+def test_no_value_is_taken_for_the_separator() -> None:
+    """Not even one that its spec allows: where ids end is the model's business."""
+    wide = ArraySpec(name="grid/wide", kind="discrete", num_values=2000, dtype="int64")
+    codec = tokens.Config().codec()
+    assert codec.encode(np.array([1023]), wide, "observation")[0].tolist() == [1023]
+    with pytest.raises(ValueError, match=r"'grid/wide' holds values in \[1024, 1024\], expected \[0, 1024\)"):
+        codec.encode(np.array([1024]), wide, "observation")
 
 
 @pytest.mark.parametrize("temperature", [0.0, 10.0])

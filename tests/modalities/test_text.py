@@ -63,7 +63,7 @@ def test_a_codec_travels_to_a_worker() -> None:
 @pytest.mark.parametrize("temperature", [0.0, 2.0])
 def test_padding_unknown_and_begin_are_never_written(temperature: float) -> None:
     modality = text.Config().build(8)
-    favoured = [i for i in range(CODEC.num_values) if CODEC.piece(i) in ("<pad>", "<unk>", "<s>")]
+    favoured = [i for i in range(CODEC.num_ids) if CODEC.piece(i) in ("<pad>", "<unk>", "<s>")]
     assert len(favoured) == 3
     with torch.no_grad():
         modality.table.weight[favoured] = 10.0
@@ -92,8 +92,8 @@ def test_another_tokenizer_may_number_its_markers_otherwise(tmp_path: Path) -> N
     """SentencePiece's own default: unknown, begin, end, no padding, and then a piece that texts may hold."""
     codec = text.Config(tokenizer=tokenizer(tmp_path)).codec()
     assert (codec.bos, codec.eos) == (1, 2)
-    assert codec.never_written() == [0, 1]
-    assert CODEC.never_written() == [0, 1, 2]
+    assert np.flatnonzero(~codec.allowed(SPEC)).tolist() == [0, 1]
+    assert np.flatnonzero(~CODEC.allowed(SPEC)).tolist() == [0, 1, 2]
     assert codec.encode(["abc"], SPEC, "instruction")[0][0] == 1
     with pytest.raises(ValueError, match="has no begin or no end marker"):
         text.Config(tokenizer=tokenizer(tmp_path, bos_id=-1)).codec()

@@ -11,13 +11,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from opengato import recipes
 from opengato.cli.arguments import Inspect
 from opengato.core.episode import ArraySpec, Episode
-from opengato.core.serialize import Codec, Role, Serializer
+from opengato.core.serialize import Codec, Role, Serializer, action_order, observation_order
 from opengato.data.documents import Document
 from opengato.data.mixture import Mixture
 from opengato.data.packing import PackedGroup, pack
@@ -29,7 +30,10 @@ SHOWN_NUMBERS = 8
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Position:
-    """One slot that holds something. `field` is what of the step it carries, `value` that in words or numbers."""
+    """One slot that holds something. `field` is what of the step it carries, `value` that in words or numbers.
+
+    `id` is that of a row that is one id, else None.
+    """
 
     row: int
     slot: int
@@ -39,6 +43,7 @@ class Position:
     position: int
     step: int
     field: str
+    id: int | None
     value: str
 
 
@@ -53,7 +58,8 @@ def inspect(arguments: Inspect) -> None:
     group = pack(rows, mixture.config.length)
     chosen = range(len(rows)) if arguments.row is None else [arguments.row]
     if not arguments.json:
-        print(f"{'row':>3} {'slot':>5} {'doc':>3} {'position':>8} {'step':>5} {'modality':10}   {'field':12} value")
+        place = f"{'row':>3} {'slot':>5} {'doc':>3} {'position':>8} {'step':>5}"
+        print(f"{place} {'modality':10}   {'field':12} {'id':>5} value")
     for row in chosen:
         start = 0
         for number, document in enumerate(rows[row]):
@@ -74,7 +80,7 @@ def as_line(position: Position) -> str:
     """A position as columns of one width."""
     p, mark = position, "*" if position.predict else " "
     place = f"{p.row:>3} {p.slot:>5} {p.document:>3} {p.position:>8} {p.step:>5}"
-    return f"{place} {p.modality:10} {mark} {p.field:12} {p.value}"
+    return f"{place} {p.modality:10} {mark} {p.field:12} {'' if p.id is None else p.id:>5} {p.value}"
 
 
 def mixture_of(arguments: Inspect) -> Mixture:
@@ -113,19 +119,21 @@ class Walk:
         for name, slot_N in group.slot_N.items():
             self.owner_S[slot_N] = name
             self.place_S[slot_N] = np.arange(len(slot_N))
+        self._fields: dict[tuple[int, Role], list[tuple[str, int]]] = {}
 
     def positions(self, document: Document, row: int, start: int) -> Iterator[Position]:
         """Its positions, which begin at slot `start` of `row`."""
         width = self.group.document_BT.shape[1]
-        seen: Counter[tuple[int, str, str]] = Counter()
+        actions: Counter[int] = Counter()
         for t, step in enumerate(document.sequence.step_T.tolist()):
             slot = start + t
             flat = row * width + slot
             name, place = self.owner_S[flat], self.place_S[flat]
             local = int(self.group.local_BT[row, slot])
             role: Role = "instruction" if step < 0 else "observation" if local >= 0 else "action"
-            field, value = self.read(name, role, self.group.payload[name][place], seen[step, role, name])
-            seen[step, role, name] += 1
+            payload = self.group.payload[name][place]
+            field, value = self.read(name, role, payload, step, local if role == "observation" else actions[step])
+            actions[step] += role == "action"
             yield Position(
                 row=row,
                 slot=slot,
@@ -135,30 +143,50 @@ class Walk:
                 position=int(self.group.position_BT[row, slot]),
                 step=step,
                 field=field,
+                id=int(payload) if payload.ndim == 0 else None,
                 value=value,
             )
 
-    def read(self, name: str, role: Role, payload: np.ndarray, index: int) -> tuple[str, str]:
-        """The field and the value of the `index`-th position of a modality among those of a step."""
-        codec, layout = self.serializer.codecs[name], self.serializer.layout
+    def read(self, name: str, role: Role, payload: np.ndarray, step: int, index: int) -> tuple[str, str]:
+        """The field and the value of the `index`-th position of a step's observation or action."""
+        codec = self.serializer.codecs[name]
         if role == "instruction":
             return role, value_text(codec, payload, ArraySpec(name=role, kind="text", dtype="str"), None)
         specs = self.episode.observation_specs if role == "observation" else self.episode.action_specs
-        for field in sorted(specs):
-            if layout.modality(role, specs[field]) == name:
-                count = codec.num_positions(specs[field])
-                if count is None or index < count:
-                    return field, value_text(codec, payload, specs[field], count)
-                index -= count
+        for field, count in self.fields(role, step):
+            if index < count:
+                return field, value_text(codec, payload, specs[field], count)
+            index -= count
         return "separator", ""
+
+    def fields(self, role: Role, step: int) -> list[tuple[str, int]]:
+        """The fields of a step in the order of the layout, and how many positions each takes."""
+        if (step, role) not in self._fields:
+            acts = role == "action"
+            specs = self.episode.action_specs if acts else self.episode.observation_specs
+            values = self.episode.actions if acts else self.episode.observations
+            order = action_order(specs) if acts else observation_order(specs)
+            counts = [self.count(role, specs[field], values[field][step : step + 1]) for field in order[:-1]]
+            if acts:  # nothing comes after an action, and a whole book would be long to encode
+                counts.append(self.group.document_BT.size)
+            elif order:
+                counts.append(self.count(role, specs[order[-1]], values[order[-1]][step : step + 1]))
+            self._fields[step, role] = list(zip(order, counts, strict=True))
+        return self._fields[step, role]
+
+    def count(self, role: Role, spec: ArraySpec, value: Any) -> int:
+        """Positions of the value of a field, a stack of one."""
+        codec = self.serializer.codecs[self.serializer.layout.modality(role, spec)]
+        fixed = codec.num_positions(spec)
+        return len(codec.encode(value, spec, role)[0]) if fixed is None else fixed
 
 
 def value_text(codec: Codec, payload: np.ndarray, spec: ArraySpec, count: int | None) -> str:
-    """One row of a payload in words or numbers; `count` positions make a value (None: as many as it takes)."""
+    """One row of a payload in words or numbers; `count` positions make a value."""
     whole = count == 1 or spec.kind in ("text", "image")
     value = codec.decode(payload[None], spec if whole else dataclasses.replace(spec, shape=()))
     if spec.kind == "text":
-        return f"{value!r} #{payload}"
+        return repr(value)
     array = np.asarray(value)
     if spec.kind == "image":
         red, green, blue = array.reshape(-1, 3).mean(0).round().astype(int)

@@ -2,7 +2,8 @@
 
 Order (after Gato, [Reed et al. 2022, arXiv:2205.06175, sec. 2.1]): the instruction once, then for each step the
 observations (texts, then images, then arrays, each by sorted key), the separator if the layout has one, and the
-actions by sorted key. Letters: S steps, T positions, N positions of one modality, F fields of a step.
+actions by sorted key. Keys such as `arm/joint` are those of nested structures, sorted level by level.
+Letters: S steps, T positions, N positions of one modality, F fields of a step.
 """
 
 from __future__ import annotations
@@ -42,6 +43,18 @@ class Codec(ABC):
         """The value of one step from its rows (n, *payload_shape)."""
 
 
+class TokenCodec(Codec):
+    """A codec whose row is one id in [0, num_ids): a table can embed it, a softmax can score it."""
+
+    payload_shape = ()
+    payload_dtype = "int64"
+    num_ids: int
+
+    @abstractmethod
+    def allowed(self, spec: ArraySpec) -> np.ndarray:
+        """The ids that a value of this spec may be written with, as a mask, bool (num_ids,)."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layout:
     """Which modality carries what: `routes["action/continuous"] = "continuous"`.
@@ -68,6 +81,16 @@ class Layout:
                 f"it has {sorted(self.routes)}"
             )
         return self.routes[route]
+
+
+def observation_order(specs: Mapping[str, ArraySpec]) -> list[str]:
+    """The fields of an observation in the order of their positions: texts, images, arrays, each by sorted key."""
+    return sorted(specs, key=lambda name: (_KIND_ORDER[specs[name].kind], name.split("/")))
+
+
+def action_order(specs: Mapping[str, ArraySpec]) -> list[str]:
+    """The fields of an action in the order of their positions: by sorted key."""
+    return sorted(specs, key=lambda name: name.split("/"))
 
 
 class Serializer:
@@ -126,7 +149,7 @@ class Serializer:
     def action_slots(self, specs: Mapping[str, ArraySpec]) -> list[tuple[str, str, int | None]]:
         """What an action is made of, in order: (field, modality, positions or None where open-ended)."""
         slots = []
-        for name in sorted(specs):
+        for name in action_order(specs):
             modality = self.layout.modality("action", specs[name])
             slots.append((name, modality, self.codecs[modality].num_positions(specs[name])))
         return slots
@@ -143,7 +166,7 @@ class Serializer:
         first_step: int = 0,
     ) -> TokenSequence:
         fields = []
-        for name in sorted(observation_specs, key=lambda n: (_KIND_ORDER[observation_specs[n].kind], n)):
+        for name in observation_order(observation_specs):
             spec = observation_specs[name]
             modality = self.layout.modality("observation", spec)
             rows, counts = self.codecs[modality].encode(observations[name], spec, "observation")
@@ -158,7 +181,7 @@ class Serializer:
 
     def _action_fields(self, specs: Mapping[str, ArraySpec], values: Mapping[str, Any]) -> list[tuple]:
         fields = []
-        for name in sorted(specs):
+        for name in action_order(specs):
             modality = self.layout.modality("action", specs[name])
             rows, counts = self.codecs[modality].encode(values[name], specs[name], "action")
             fields.append((modality, rows, counts, -1, True))

@@ -24,9 +24,9 @@ class TiedTable(nn.Embedding):
         """Vectors (N, D) of ids."""
         return self(ids_N) * self.SCALE
 
-    def logits(self, h_ND: Tensor) -> Tensor:
-        """Scores (N, V) of all ids."""
-        return F.linear(h_ND, self.weight)
+    def logits(self, h_ND: Tensor, ids: slice = slice(None)) -> Tensor:
+        """Scores (N, V) of all ids, or of a slice of them."""
+        return F.linear(h_ND, self.weight[ids])
 
     def loss(self, h_ND: Tensor, ids_N: Tensor) -> Tensor:
         """Cross-entropy (nats) of each id: (N,)."""

@@ -1,7 +1,6 @@
-"""Real numbers as tokens, one position each: mu-law where unbounded, then 1024 uniform bins.
+"""Real numbers as tokens, one position each: mu-law unless the bounds lie in [-1, 1], then 1024 uniform bins.
 
-[Reed et al. 2022, arXiv:2205.06175, sec. 2.1, app. B]. Letters: N positions, P (none: a row is one
-id), D width, V bins.
+[Reed et al. 2022, arXiv:2205.06175, sec. 2.1, app. B].
 """
 
 from __future__ import annotations
@@ -10,20 +9,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from opengato.core.episode import ArraySpec
-from opengato.core.modality import Modality, Sampling
-from opengato.core.serialize import Codec, Role
+from opengato.core.serialize import Role, TokenCodec
 from opengato.modalities.continuous.bins import compand, expand, from_bins, to_bins
-from opengato.nn.layers import TiedTable
-from opengato.nn.sampling import choose_ids
+from opengato.modalities.token_table import TokenTable
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
-    """`mu` and `maximum` of the companding, which values with bounds inside [-1, 1] do not need."""
+    """`mu` and `maximum` of the companding.
+
+    Whether a value is companded is a matter of its spec and not of its role: those whose bounds lie in [-1, 1], as most
+    actions, are binned as they are; those without bounds or with wider ones, as most observations, are companded first.
+    """
 
     bins: int = 1024
     mu: float = 100.0
@@ -32,18 +31,16 @@ class Config:
     def codec(self) -> ContinuousCodec:
         return ContinuousCodec(self)
 
-    def build(self, width: int) -> Continuous:
-        return Continuous(self.codec(), width)
+    def build(self, width: int) -> TokenTable:
+        return TokenTable(self.codec(), width)
 
 
-class ContinuousCodec(Codec):
+class ContinuousCodec(TokenCodec):
     """Scalars in row-major order; bins decode to their centres, moved to the nearest value that the spec allows."""
-
-    payload_shape = ()
-    payload_dtype = "int64"
 
     def __init__(self, config: Config):
         self.config = config
+        self.num_ids = config.bins
 
     def _companded(self, spec: ArraySpec) -> bool:
         return spec.low is None or spec.high is None or spec.low < -1 or spec.high > 1
@@ -58,38 +55,29 @@ class ContinuousCodec(Codec):
         return to_bins(x, self.config.bins)
 
     def encode(self, values: Any, spec: ArraySpec, role: Role) -> tuple[np.ndarray, np.ndarray]:
-        return self.bins(np.asarray(values).reshape(-1), spec), np.full(len(values), spec.size, np.int64)
+        x = np.asarray(values).reshape(-1)
+        if not np.isfinite(x).all():
+            wrong = np.flatnonzero(~np.isfinite(x))
+            raise ValueError(
+                f"{role} {spec.name!r} holds {len(wrong)} values that are not finite (step {wrong[0] // spec.size} of "
+                f"{len(values)}: {x[wrong[0]]}), expected numbers; mend or leave out what recorded them"
+            )
+        return self.bins(x, spec), np.full(len(values), spec.size, np.int64)
 
     def decode(self, payload: np.ndarray, spec: ArraySpec) -> np.ndarray:
         x = from_bins(payload, self.config.bins)
         if self._companded(spec):
             x = expand(x, self.config.mu, self.config.maximum)
-        return np.clip(x, *bounds(spec)).reshape(spec.shape).astype(spec.dtype)
+        return np.clip(x, *_bounds(spec)).reshape(spec.shape).astype(spec.dtype)
+
+    def allowed(self, spec: ArraySpec) -> np.ndarray:
+        """The bins from that of the lower bound to that of the upper one."""
+        edge = self.config.maximum  # what has no bound is companded
+        first, last = self.bins(np.nan_to_num(_bounds(spec), posinf=edge, neginf=-edge), spec)
+        bin_ids = np.arange(self.num_ids)
+        return (bin_ids >= first) & (bin_ids <= last)
 
 
-def bounds(spec: ArraySpec) -> np.ndarray:
+def _bounds(spec: ArraySpec) -> np.ndarray:
     """Lowest and highest value of a spec (2,), infinite where it has no bound."""
     return np.array([-np.inf if spec.low is None else spec.low, np.inf if spec.high is None else spec.high])
-
-
-class Continuous(Modality):
-    """A table of bins tied to the output head; bins beyond the spec's bounds are never sampled."""
-
-    codec: ContinuousCodec
-
-    def __init__(self, codec: ContinuousCodec, width: int):
-        super().__init__()
-        self.codec = codec
-        self.table = TiedTable(codec.config.bins, width)
-
-    def embed(self, payload_NP: Tensor) -> Tensor:
-        return self.table.embed(payload_NP)
-
-    def loss(self, h_ND: Tensor, payload_NP: Tensor) -> Tensor:
-        return self.table.loss(h_ND, payload_NP)
-
-    def sample(self, h_ND: Tensor, spec: ArraySpec, sampling: Sampling) -> Tensor:
-        logits_NV = self.table.logits(h_ND)
-        first, last = self.codec.bins(bounds(spec), spec).tolist()
-        bin_V = torch.arange(logits_NV.shape[-1], device=h_ND.device)
-        return choose_ids(logits_NV.masked_fill((bin_V < first) | (bin_V > last), -torch.inf), sampling)

@@ -1,7 +1,6 @@
 """Discrete values as tokens, one position each, in row-major order.
 
-[Reed et al. 2022, arXiv:2205.06175, sec. 2.1]. Letters: N positions, P (none: a row is one
-id), D width, V values.
+[Reed et al. 2022, arXiv:2205.06175, sec. 2.1].
 """
 
 from __future__ import annotations
@@ -10,37 +9,32 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from opengato.core.episode import ArraySpec
-from opengato.core.modality import Modality, Sampling
-from opengato.core.serialize import Codec, Role
-from opengato.nn.layers import TiedTable
-from opengato.nn.sampling import choose_ids
+from opengato.core.serialize import Role, TokenCodec
+from opengato.modalities.token_table import TokenTable
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
-    """Values lie in [0, num_values); one more id is the separator."""
+    """Values lie in [0, num_values); with `separator`, one more id separates observation and action."""
 
     num_values: int = 1024
+    separator: bool = True
 
     def codec(self) -> DiscreteCodec:
-        return DiscreteCodec(self.num_values)
+        return DiscreteCodec(self)
 
-    def build(self, width: int) -> Discrete:
-        return Discrete(self.codec(), width)
+    def build(self, width: int) -> TokenTable:
+        return TokenTable(self.codec(), width)
 
 
-class DiscreteCodec(Codec):
-    """A value is its own id; the separator is id `num_values`."""
+class DiscreteCodec(TokenCodec):
+    """A value is its own id; the separator, where there is one, is id `num_values`."""
 
-    payload_shape = ()
-    payload_dtype = "int64"
-
-    def __init__(self, num_values: int):
-        self.num_values = num_values
+    def __init__(self, config: Config):
+        self.config = config
+        self.num_ids = config.num_values + config.separator
 
     def num_positions(self, spec: ArraySpec) -> int | None:
         return spec.size
@@ -48,35 +42,21 @@ class DiscreteCodec(Codec):
     def encode(self, values: Any, spec: ArraySpec, role: Role) -> tuple[np.ndarray, np.ndarray]:
         steps = len(values)
         if role == "separator":
-            return np.full(steps, self.num_values, np.int64), np.ones(steps, np.int64)
+            if not self.config.separator:
+                raise ValueError("this modality has no separator; set `separator`, or route it to one that has")
+            return np.full(steps, self.config.num_values, np.int64), np.ones(steps, np.int64)
         ids = np.asarray(values).reshape(-1).astype(np.int64)
-        limit = min(spec.num_values or self.num_values, self.num_values)
+        limit = self._limit(spec)
         if ids.size and not (ids.min() >= 0 and ids.max() < limit):
             raise ValueError(f"{spec.name!r} holds values in [{ids.min()}, {ids.max()}], expected [0, {limit})")
         return ids, np.full(steps, spec.size, np.int64)
 
+    def _limit(self, spec: ArraySpec) -> int:
+        return min(spec.num_values or self.config.num_values, self.config.num_values)
+
     def decode(self, payload: np.ndarray, spec: ArraySpec) -> np.ndarray:
         return np.asarray(payload).reshape(spec.shape).astype(spec.dtype)
 
-
-class Discrete(Modality):
-    """A table tied to the output head; ids outside the spec are never sampled."""
-
-    codec: DiscreteCodec
-
-    def __init__(self, codec: DiscreteCodec, width: int):
-        super().__init__()
-        self.codec = codec
-        self.table = TiedTable(codec.num_values + 1, width)
-
-    def embed(self, payload_NP: Tensor) -> Tensor:
-        return self.table.embed(payload_NP)
-
-    def loss(self, h_ND: Tensor, payload_NP: Tensor) -> Tensor:
-        return self.table.loss(h_ND, payload_NP)
-
-    def sample(self, h_ND: Tensor, spec: ArraySpec, sampling: Sampling) -> Tensor:
-        logits_NV = self.table.logits(h_ND)
-        limit = min(spec.num_values or 0, self.codec.num_values)  # never the separator
-        allowed_V = torch.arange(logits_NV.shape[-1], device=h_ND.device) < limit
-        return choose_ids(logits_NV.masked_fill(~allowed_V, -torch.inf), sampling)
+    def allowed(self, spec: ArraySpec) -> np.ndarray:
+        """The values of the spec, never the separator."""
+        return np.arange(self.num_ids) < self._limit(spec)

@@ -1,7 +1,6 @@
 """Text: SentencePiece pieces with byte fallback, one position a piece.
 
-[Kudo & Richardson 2018, arXiv:1808.06226]. Letters: N positions, P (none: a row is one id), D
-width, V vocabulary.
+[Kudo & Richardson 2018, arXiv:1808.06226].
 """
 
 from __future__ import annotations
@@ -12,14 +11,10 @@ from typing import Any
 
 import numpy as np
 import sentencepiece
-import torch
-from torch import Tensor
 
 from opengato.core.episode import ArraySpec
-from opengato.core.modality import Modality, Sampling
-from opengato.core.serialize import Codec, Role
-from opengato.nn.layers import TiedTable
-from opengato.nn.sampling import choose_ids
+from opengato.core.serialize import Role, TokenCodec
+from opengato.modalities.token_table import TokenTable
 
 SHIPPED = "tokenizer.model"
 
@@ -33,19 +28,16 @@ class Config:
     def codec(self) -> TextCodec:
         return TextCodec(self.tokenizer)
 
-    def build(self, width: int) -> Text:
-        return Text(self.codec(), width)
+    def build(self, width: int) -> TokenTable:
+        return TokenTable(self.codec(), width)
 
 
-class TextCodec(Codec):
+class TextCodec(TokenCodec):
     """`<s>` opens an instruction; `</s>` ends a text that is to be written, so that free generation stops.
 
-    A piece is one row of shape (). `decode(encode(x)) == x` for any text without U+2581, SentencePiece's own mark for a
-    space: unknown characters fall back to bytes.
+    A piece has the id that it has in the SentencePiece model. `decode(encode(x)) == x` for any text without U+2581,
+    SentencePiece's own mark for a space: unknown characters fall back to bytes.
     """
-
-    payload_shape = ()
-    payload_dtype = "int64"
 
     def __init__(self, tokenizer: str = SHIPPED):
         self.tokenizer = tokenizer
@@ -56,7 +48,7 @@ class TextCodec(Codec):
         except (OSError, RuntimeError) as error:
             raise ValueError(f"tokenizer {path!r} is no SentencePiece model that can be read: {error}") from error
         self.bos, self.eos = self._pieces.bos_id(), self._pieces.eos_id()
-        self.num_values = self._pieces.vocab_size()
+        self.num_ids = self._pieces.vocab_size()
         if min(self.bos, self.eos) < 0:
             raise ValueError(f"tokenizer {path!r} has no begin or no end marker; train it with bos_id and eos_id")
 
@@ -79,36 +71,12 @@ class TextCodec(Codec):
     def decode(self, payload: np.ndarray, spec: ArraySpec) -> str:
         return self._pieces.decode([int(i) for i in payload if i not in (self.bos, self.eos)])
 
-    def never_written(self) -> list[int]:
-        """Padding, unknown and begin, but not the end marker. Byte pieces cover what is unknown."""
+    def allowed(self, spec: ArraySpec) -> np.ndarray:
+        """All but padding, unknown and begin; the end marker is written. Byte pieces cover what is unknown."""
         marks = (self._pieces.is_control, self._pieces.is_unknown, self._pieces.is_unused)
-        return [i for i in range(self.num_values) if i != self.eos and any(is_mark(i) for is_mark in marks)]
+        written = [i == self.eos or not any(is_mark(i) for is_mark in marks) for i in range(self.num_ids)]
+        return np.array(written, bool)
 
     def piece(self, token: int) -> str:
         """The piece as SentencePiece writes it, for inspection."""
         return self._pieces.id_to_piece(int(token))
-
-
-class Text(Modality):
-    """A token table tied to the output head."""
-
-    codec: TextCodec
-    hidden_V: Tensor
-
-    def __init__(self, codec: TextCodec, width: int):
-        super().__init__()
-        self.codec = codec
-        self.table = TiedTable(codec.num_values, width)
-        hidden = torch.zeros(codec.num_values, dtype=torch.bool)
-        hidden[codec.never_written()] = True
-        self.register_buffer("hidden_V", hidden, persistent=False)
-
-    def embed(self, payload_NP: Tensor) -> Tensor:
-        return self.table.embed(payload_NP)
-
-    def loss(self, h_ND: Tensor, payload_NP: Tensor) -> Tensor:
-        return self.table.loss(h_ND, payload_NP)
-
-    def sample(self, h_ND: Tensor, spec: ArraySpec, sampling: Sampling) -> Tensor:
-        logits_NV = self.table.logits(h_ND).masked_fill(self.hidden_V, -torch.inf)
-        return choose_ids(logits_NV, sampling)

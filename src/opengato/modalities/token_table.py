@@ -1,0 +1,74 @@
+"""Ids in a table tied to the output head: the modality of every codec whose row is one id.
+
+Gato embeds and predicts all its tokens so [Reed et al. 2022, arXiv:2205.06175, sec. 2.1].
+Letters: N positions, P (none: a row is one id), D width, V ids.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from opengato.core.episode import ArraySpec
+from opengato.core.modality import Modality, Sampling
+from opengato.core.serialize import TokenCodec
+from opengato.nn.layers import TiedTable
+from opengato.nn.sampling import choose_ids
+
+CHOICES = 1024  # specs whose choices are kept: an agent acts in a few, at every step
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Choice:
+    """What a spec allows: the ids of a slice but for those where `holes_V` is True (None: no holes)."""
+
+    ids: slice
+    holes_V: Tensor | None
+
+
+class TokenTable(Modality):
+    """The ids of one codec; only those that a spec allows are scored when sampling, however large the table."""
+
+    codec: TokenCodec
+
+    def __init__(self, codec: TokenCodec, width: int):
+        super().__init__()
+        self.codec = codec
+        self.table = TiedTable(codec.num_ids, width)
+        self._choices: dict[tuple[ArraySpec, torch.device], _Choice] = {}
+
+    def embed(self, payload_NP: Tensor) -> Tensor:
+        return self.table.embed(payload_NP)
+
+    def loss(self, h_ND: Tensor, payload_NP: Tensor) -> Tensor:
+        return self.table.loss(h_ND, payload_NP)
+
+    def sample(self, h_ND: Tensor, spec: ArraySpec, sampling: Sampling) -> Tensor:
+        choice = self._choice(spec, h_ND.device)
+        logits_NV = self.table.logits(h_ND, choice.ids)
+        if choice.holes_V is not None:
+            logits_NV = logits_NV.masked_fill(choice.holes_V, -torch.inf)
+        return choose_ids(logits_NV, sampling) + choice.ids.start
+
+    def _choice(self, spec: ArraySpec, device: torch.device) -> _Choice:
+        key = spec, device
+        if key not in self._choices:
+            if len(self._choices) >= CHOICES:
+                self._choices.clear()
+            self._choices[key] = _choice_of(self.codec, spec, device)
+        return self._choices[key]
+
+
+def _choice_of(codec: TokenCodec, spec: ArraySpec, device: torch.device) -> _Choice:
+    allowed = codec.allowed(spec)
+    if not allowed.any():
+        raise ValueError(
+            f"{spec.name!r} cannot be written: none of the {codec.num_ids} ids of this modality may be used"
+        )
+    first, last = allowed.nonzero()[0][[0, -1]].tolist()
+    holes = ~allowed[first : last + 1]
+    with torch.inference_mode(False):  # kept beyond the call, perhaps for one that needs gradients
+        holes_V = torch.from_numpy(holes).to(device) if holes.any() else None
+    return _Choice(ids=slice(first, last + 1), holes_V=holes_V)
