@@ -70,7 +70,7 @@ def tolerance(spec: ArraySpec, values: np.ndarray) -> np.ndarray | float:
 
 def made(variant: str) -> tuple[Modality, Codec]:
     torch.manual_seed(0)
-    modality = config_of("modalities", variant).build(WIDTH)
+    modality = config_of("modalities", variant).build(WIDTH).eval()
     return modality, modality.codec
 
 
@@ -249,7 +249,7 @@ def test_weights_come_back(variant: str) -> None:
     """A state dict holds all that `build` cannot make again."""
     modality, codec = made(variant)
     torch.manual_seed(1)
-    other: Any = config_of("modalities", variant).build(WIDTH)
+    other: Any = config_of("modalities", variant).build(WIDTH).eval()
     payload = payload_of(codec, accepted(variant)[0])
     assert not torch.equal(other.embed(payload), modality.embed(payload))
     other.load_state_dict(modality.state_dict())
