@@ -27,7 +27,7 @@ def trained() -> tuple[Agent, Optimizers]:
     """After one step, so that the optimisers have a state."""
     agent = tiny_agent().train()
     optimizers = optim.build(agent, optim.Config())
-    train_step(agent, config().objective.build(), optimizers, batch_of(0), rate=1.0, clip=1.0)
+    train_step(agent, config().objective.build(), optimizers, [batch_of(0)], rate=1.0, clip=1.0)
     return agent, optimizers
 
 
