@@ -129,7 +129,7 @@ def training(
 
     def work() -> int:
         for _ in range(options.steps):
-            train_step(agent, objective, optimizers, batch, 1.0, CLIP, dtype)
+            train_step(agent, objective, optimizers, [batch], 1.0, CLIP, dtype)
         return options.steps * batch.num_positions
 
     return work
@@ -176,7 +176,7 @@ def training_mixture(trunk: decoder.Config, context: int, options: argparse.Name
         positions = 0
         for _ in range(options.steps):
             batch = next(source)
-            train_step(agent, objective, optimizers, batch, 1.0, CLIP, dtype)
+            train_step(agent, objective, optimizers, [batch], 1.0, CLIP, dtype)
             positions += batch.num_positions
         return positions
 

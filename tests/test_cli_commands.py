@@ -69,6 +69,7 @@ def test_settings_stand_anywhere_and_a_dry_run_lists_them(capsys: Output) -> Non
     words = "train tiny train.steps=7 --out x train.agent.routes.action/text=choice --dry-run weights.babyai=3"
     assert cli.main(words.split()) == 0
     text = capsys.readouterr().out
+    assert re.search(r"\nmemory to train: [\d.]+ GiB: parameters .* \+ activations .* if recomputed\)\n", text)
     for line in ("train.steps = 7", "train.agent.routes.action/text = choice", "weights.babyai = 3.0"):
         assert f"\n{line}\n" in text
     assert re.match(r"[\d,]+ parameters\n7 steps of ", text)
@@ -76,6 +77,9 @@ def test_settings_stand_anywhere_and_a_dry_run_lists_them(capsys: Output) -> Non
     body = json.loads(capsys.readouterr().out)
     assert body["recipe"]["train"]["optim"]["betas"] == [0.8, 0.99]
     assert body["num_parameters"] > 1_000_000
+    needs = ("parameters", "gradients", "optimizer", "activations")
+    assert body["memory"]["total"] == sum(body["memory"][name] for name in needs)
+    assert body["memory"]["gradients"] == 4 * body["num_parameters"]
     assert body["data"]["babyai"] is None
     assert not list(Path().iterdir())
 
@@ -122,6 +126,11 @@ def test_doctor_json(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
     monkeypatch.setattr(machine.examination, "report", lambda: {"torch": "2"})
     assert cli.main(["doctor", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"torch": "2"}
+    assert cli.main(["doctor", "tiny", "--json"]) == 0
+    training = json.loads(capsys.readouterr().out)["training"]
+    assert training["recipe"] == "tiny"
+    assert 2e8 < training["total"] < 2e9
+    assert "'tiny'" in wrong(capsys, "doctor", "tinny")
 
 
 def write_store(folder: Path) -> None:

@@ -36,6 +36,15 @@ def test_show_prints_every_part(found: dict) -> None:
         assert word in out.getvalue()
 
 
+@pytest.mark.parametrize(("total", "advised"), [(2**20, False), (2**60, True)])
+def test_a_training_that_does_not_fit_is_told_with_advice(found: dict, total: int, advised: bool) -> None:
+    out = io.StringIO()
+    training = {"recipe": "mine", "needs": "1 GiB: all", "total": total}
+    doctor.show({**found, "training": training}, Console(file=out, width=200))
+    assert "to train mine" in out.getvalue()
+    assert ("train.accumulate=N" in out.getvalue()) == advised
+
+
 def test_missing_extras_come_with_the_command(found: dict) -> None:
     need = {"name": "av", "wanted": ">=14", "version": None, "fits": False}
     broken = {**found, "extras": {"video": [need]}, "install": "pip install 'opengato[video]'"}

@@ -65,6 +65,12 @@ def show(found: dict[str, Any], console: Console | None = None) -> None:
     table.add_row("python", f"{found['python']['version']}  {found['python']['executable']}")
     table.add_row("machine", f"{found['python']['platform']}, {_cores()} cores")
     table.add_row("memory", f"{memory['free_gib']} of {memory['total_gib']} GiB free")
+    if training := found.get("training"):
+        lacks = memory["free_gib"] is not None and training["total"] > memory["free_gib"] * GIB
+        table.add_row(f"to train {training['recipe']}", training["needs"])
+        if lacks:
+            advice = "train.accumulate=N (batches in N parts), train.agent.backbone.recompute=true, or fewer rows"
+            table.add_row("", f"[red]more than is free; try {advice}[/red]")
     table.add_row("disk", f"{found['disk']['free_gib']} GiB free in {found['disk']['folder']}")
     if torch["error"]:
         table.add_row("torch", f"[red]{torch['error']}[/red]")
@@ -86,9 +92,9 @@ def show(found: dict[str, Any], console: Console | None = None) -> None:
         console.print(f"\nFor what is missing: [bold]{found['install'].replace('[', chr(92) + '[')}[/bold]")
 
 
-def main(json: bool = False) -> None:
-    """Print the report: for people, or as JSON for programs."""
-    found = report()
+def main(json: bool = False, training: dict[str, Any] | None = None) -> None:
+    """Print the report, and what a `training` needs of memory: for people, or as JSON for programs."""
+    found = report() | ({} if training is None else {"training": training})
     if json:
         print(dumps(found, indent=1))
     else:

@@ -1,7 +1,7 @@
 """The decoder against an independent implementation, and what its window means.
 
-StableLM of Hugging Face is the same architecture (LayerNorm, half-split rotary positions, SwiGLU, no biases but those
-of its norms), written by others. Letters: B rows, T slots, D width.
+StableLM of Hugging Face is the same architecture (LayerNorm, half-split rotary positions, a gated feed-forward, no
+biases but those of its norms), written by others. Letters: B rows, T slots, D width.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from opengato.backbones import decoder
+from opengato.nn.layers import GatedFeedForward
 from tests.close import assert_close
 from tests.tiny import sharpen
 
@@ -47,7 +48,8 @@ def seen(config: decoder.Config) -> Tensor:
     return mask
 
 
-def test_it_is_stablelm() -> None:
+@pytest.mark.parametrize("config", [CONFIG, replace(CONFIG, activation="gelu", norm_bias=True)])
+def test_it_is_stablelm(config: decoder.Config) -> None:
     transformers = pytest.importorskip("transformers")
     theirs = transformers.StableLmModel(
         transformers.StableLmConfig(
@@ -58,16 +60,19 @@ def test_it_is_stablelm() -> None:
             num_attention_heads=CONFIG.heads,
             num_key_value_heads=CONFIG.heads,
             layer_norm_eps=1e-5,
+            hidden_act=config.activation,
             partial_rotary_factor=1.0,
             rope_parameters={"rope_type": "default", "rope_theta": CONFIG.rotary_base, "partial_rotary_factor": 1.0},
             attn_implementation="eager",
         )
     ).eval()
-    ours = our_decoder()
-    state: dict[str, Tensor] = {"norm.weight": ours.norm.weight}
+    ours = our_decoder(config)
+    norms = {"norm": ours.norm}
+    state: dict[str, Tensor] = {}
     for index, block in enumerate(ours.blocks):
         assert isinstance(block, decoder.Block)
         q, k, v = block.qkv.weight.chunk(3)
+        assert isinstance(block.feed_forward, GatedFeedForward)
         gate, up = block.feed_forward.gate_and_value.weight.chunk(2)
         state |= {
             f"layers.{index}.{name}.weight": weight
@@ -79,10 +84,11 @@ def test_it_is_stablelm() -> None:
                 "mlp.gate_proj": gate,
                 "mlp.up_proj": up,
                 "mlp.down_proj": block.feed_forward.out.weight,
-                "input_layernorm": block.norm_attention.weight,
-                "post_attention_layernorm": block.norm_hidden.weight,
             }.items()
         }
+        norms[f"layers.{index}.input_layernorm"] = block.norm_attention
+        norms[f"layers.{index}.post_attention_layernorm"] = block.norm_hidden
+    state |= {f"{name}.{part}": value for name, norm in norms.items() for part, value in norm.named_parameters()}
     missing, unknown = theirs.load_state_dict(state, strict=False)
     assert not unknown
     assert all(name.endswith("norm.bias") or name == "embed_tokens.weight" for name in missing)
@@ -111,6 +117,40 @@ def test_a_config_whose_heads_cannot_turn_is_refused() -> None:
     for wrong in ({"width": 30}, {"width": 12, "heads": 4}):
         with pytest.raises(ValueError, match="must be a whole even number"):
             replace(CONFIG, **wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"activation": "glu"}, {"drop_path": 1.0}, {"drop_path": -0.1}])
+def test_a_setting_out_of_its_range_is_refused(wrong: dict) -> None:
+    with pytest.raises(ValueError, match=r"unknown activation 'glu'|`drop_path` is .*, expected a probability"):
+        replace(CONFIG, **wrong)
+
+
+def gradients(config: decoder.Config) -> list[Tensor]:
+    """Of a training pass with the draws of one seed."""
+    torch.manual_seed(2)
+    made = our_decoder(config).train()
+    x = torch.randn(2, 16, config.width, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    (made(x, DOCUMENT, POSITION, PROMPT) ** 2).sum().backward()
+    found = [x.grad, *(parameter.grad for parameter in made.parameters())]
+    return [gradient for gradient in found if gradient is not None]
+
+
+@pytest.mark.parametrize("drop_path", [0.0, 0.5])
+def test_recomputing_gives_the_same_gradients(drop_path: float) -> None:
+    """And drops the same paths the second time."""
+    config = replace(CONFIG, drop_path=drop_path)
+    kept, recomputed = gradients(config), gradients(replace(config, recompute=True))
+    for mine, theirs in zip(recomputed, kept, strict=True):
+        assert_close(mine, theirs, atol=1e-6, rtol=1e-6)
+    assert all(map(torch.equal, gradients(config), kept))
+    assert all(map(torch.equal, kept, gradients(CONFIG))) == (drop_path == 0)
+
+
+def test_a_row_whose_paths_are_all_dropped_is_its_input() -> None:
+    made = our_decoder(replace(CONFIG, drop_path=1 - 1e-9)).train()
+    x = torch.randn(2, 16, CONFIG.width)
+    received = made(x, DOCUMENT, POSITION, PROMPT)
+    assert_close(received, made.norm(x))
 
 
 def test_training_starts_near_the_identity() -> None:

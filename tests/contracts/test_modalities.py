@@ -78,7 +78,7 @@ def config(variant: str) -> Any:
 
 def made(variant: str) -> tuple[Modality, Codec]:
     torch.manual_seed(0)
-    modality = config(variant).build(WIDTH)
+    modality = config(variant).build(WIDTH).eval()
     return modality, modality.codec
 
 
@@ -257,7 +257,7 @@ def test_weights_come_back(variant: str) -> None:
     """A state dict holds all that `build` cannot make again."""
     modality, codec = made(variant)
     torch.manual_seed(1)
-    other: Any = config(variant).build(WIDTH)
+    other: Any = config(variant).build(WIDTH).eval()
     payload = payload_of(codec, accepted(variant)[0])
     assert not torch.equal(other.embed(payload), modality.embed(payload))
     other.load_state_dict(modality.state_dict())

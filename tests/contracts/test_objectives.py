@@ -54,6 +54,7 @@ def test_it_gives_a_loss_to_minimise_and_figures(variant: str) -> None:
     assert loss.shape == ()
     assert torch.isfinite(loss)
     assert figures
+    assert objective.terms(batch) > 0
     assert all(type(value) is float and value == value for value in figures.values())
     assert all(torch.equal(mine, theirs) for mine, theirs in zip(content(batch), before, strict=True))
     loss.backward()

@@ -68,3 +68,59 @@ def test_a_target_is_not_predicted_from_the_row_above() -> None:
     marks[3] = True
     with pytest.raises(ValueError, match="'a': a target opens its document"):
         batch(**fields, **rows)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 4])
+def test_parts_joined_are_the_batch(parts: int) -> None:
+    whole = four_rows()
+    found = whole.split(parts)
+    assert [len(part.document_BT) for part in found] == {1: [4], 2: [2, 2], 3: [1, 1, 2], 4: [1, 1, 1, 1]}[parts]
+    for field in ("document_BT", "position_BT", "local_BT", "prompt_BT", "source_BT"):
+        assert torch.equal(torch.cat([getattr(part, field) for part in found]), getattr(whole, field)), field
+    first = 0
+    rows: dict[str, list[tuple]] = {name: [] for name in whole.payload}
+    for part in found:
+        for name in part.payload:
+            marks = part.predict_N[name].tolist()
+            slots = (part.slot_N[name] + 6 * first).tolist()
+            rows[name] += zip(part.payload[name].tolist(), slots, marks, strict=True)
+        first += len(part.document_BT)
+    for name, payload in whole.payload.items():
+        expected = zip(payload.tolist(), whole.slot_N[name].tolist(), whole.predict_N[name].tolist(), strict=True)
+        assert sorted(rows[name], key=lambda row: row[1]) == sorted(expected, key=lambda row: row[1])
+
+
+def four_rows() -> PackedBatch:
+    """The two rows of `batch`, twice, in an order of slots that is not ascending, with rows that can be told apart."""
+    one = batch()
+    slots = {name: torch.cat([slot + 12, slot]) for name, slot in one.slot_N.items()}
+    marks = {name: torch.cat([mark, mark]) for name, mark in one.predict_N.items()}
+    payload = {"a": torch.arange(10.0), "b": torch.arange(24.0).view(8, 3)}
+    grid = torch.arange(24).view(4, 6)
+    return batch(
+        payload=payload,
+        slot_N=slots,
+        predict_N=marks,
+        document_BT=DOCUMENT.repeat(2, 1),
+        position_BT=grid,
+        local_BT=grid + 1,
+        prompt_BT=grid % 3 == 0,
+        source_BT=grid + 2,
+    )
+
+
+def test_a_modality_that_a_part_lacks_is_not_in_it() -> None:
+    """As the loader makes batches: no empty arrays."""
+    document = torch.tensor([[0, 0], [0, 0]])
+    slots = {"a": torch.tensor([0, 1]), "b": torch.tensor([2, 3])}
+    one = batch(
+        payload={"a": torch.zeros(2), "b": torch.zeros(2)},
+        slot_N=slots,
+        predict_N={"a": torch.tensor([False, True]), "b": torch.tensor([False, True])},
+        **dict.fromkeys(("document_BT", "position_BT", "local_BT"), document),
+        prompt_BT=document > 0,
+    )
+    assert [list(part.payload) for part in one.split(2)] == [["a"], ["b"]]
+    for parts in (0, 3):
+        with pytest.raises(ValueError, match=f"a batch of 2 rows can be split into 1 to 2 parts, not into {parts}"):
+            one.split(parts)

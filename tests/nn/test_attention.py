@@ -13,8 +13,6 @@ import pytest
 import torch
 
 from opengato.nn.attention import attend, same_document, visible
-from opengato.nn.layers import SwiGLU
-from tests.close import assert_close
 
 
 def test_attention_is_a_softmax_over_what_is_seen() -> None:
@@ -48,12 +46,3 @@ def test_documents_see_themselves_and_padding_sees_padding() -> None:
     document = torch.tensor([[0, 0, 1, -1, -1]])
     expected = [[1, 1, 0, 0, 0], [1, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 0, 1, 1], [0, 0, 0, 1, 1]]
     assert same_document(document)[0].int().tolist() == expected
-
-
-def test_swiglu_is_its_equation() -> None:
-    """W_out(SiLU(W x) * V x), the first half of the joint matrix being W."""
-    layer = SwiGLU(4, 3)
-    x = torch.randn(5, 4)
-    gate, value = x @ layer.gate_and_value.weight[:3].T, x @ layer.gate_and_value.weight[3:].T
-    expected = (gate / (1 + torch.exp(-gate)) * value) @ layer.out.weight.T
-    assert_close(layer(x), expected)

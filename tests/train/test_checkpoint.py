@@ -28,7 +28,7 @@ def trained() -> tuple[Agent, Optimizers]:
     """After one step, so that the optimisers have a state."""
     agent = tiny_agent().train()
     optimizers = optim.build(agent, optim.Config())
-    train_step(agent, config().objective.build(), optimizers, batch_of(0), rate=1.0, clip=1.0)
+    train_step(agent, config().objective.build(), optimizers, [batch_of(0)], rate=1.0, clip=1.0)
     return agent, optimizers
 
 
@@ -43,6 +43,20 @@ def test_a_checkpoint_comes_back(trained: tuple[Agent, Optimizers], tmp_path: Pa
     for mine, theirs in zip(restored.parts, optimizers.parts, strict=True):
         pairs = zip(mine.state_dict()["state"].values(), theirs.state_dict()["state"].values(), strict=True)
         assert all(torch.equal(torch.as_tensor(a[key]), torch.as_tensor(b[key])) for a, b in pairs for key in b)
+
+
+def test_the_generators_come_back_where_they_were_kept(trained: tuple[Agent, Optimizers], tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path, *trained, {"step": 1, "seconds": 0.0})
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    load_checkpoint(path, *trained)
+    assert torch.equal(torch.rand(3), expected)
+    (path / "random.pt").unlink()
+    torch.manual_seed(5)
+    load_checkpoint(path, *trained)
+    drawn = torch.rand(3)
+    torch.manual_seed(5)
+    assert torch.equal(torch.rand(3), drawn)
 
 
 def test_only_the_newest_are_kept_in_the_order_of_steps(trained: tuple[Agent, Optimizers], tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_a_step_leaves_the_batch_and_no_gradient_behind() -> None:
     before = {name: _clone(getattr(batch, name)) for name in fields}
     optimizers = optim.build(agent, optim.Config())
     weights = {name: parameter.detach().clone() for name, parameter in agent.named_parameters()}
-    figures = train_step(agent, next_token.Config().build(), optimizers, batch, rate=0.5, clip=1.0)
+    figures = train_step(agent, next_token.Config().build(), optimizers, [batch], rate=0.5, clip=1.0)
     for name in fields:
         after = getattr(batch, name)
         assert all(map(torch.equal, _flat(after), _flat(before[name]))), name
@@ -114,6 +114,46 @@ def test_a_step_leaves_the_batch_and_no_gradient_behind() -> None:
     assert all(parameter.grad is None for parameter in agent.parameters())
     changed = {name for name, parameter in agent.named_parameters() if not torch.equal(parameter, weights[name])}
     assert changed == weights.keys()
+
+
+def gradients_of(parts: list[PackedBatch]) -> tuple[dict[str, Tensor], dict[str, float]]:
+    """The gradients that the optimiser gets, and the figures."""
+    agent = tiny_agent().train()
+    sgd = torch.optim.SGD(agent.parameters(), lr=0.0)
+    sgd.param_groups[0]["base_lr"] = 0.0
+    found: dict[str, Tensor] = {}
+
+    def note(*_: object) -> None:
+        found.update({name: p.grad.clone() for name, p in agent.named_parameters() if p.grad is not None})
+
+    sgd.register_step_pre_hook(note)
+    objective = next_token.Config(weights={"text": 0.5}).build()
+    figures = train_step(agent, objective, optim.Optimizers((sgd,)), parts, rate=1.0, clip=1e9)
+    return found, figures
+
+
+@pytest.mark.parametrize("number", [2, 5])
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_batch_in_parts_has_the_gradient_of_the_whole(number: int, silent: bool) -> None:
+    """Parts of different sizes, of different modalities, and one without a target."""
+    batch = packed("vector")
+    if silent:
+        slots = batch.document_BT.shape[1]
+        targets = {name: marks & (batch.slot_N[name] // slots != 2) for name, marks in batch.predict_N.items()}
+        batch = dataclasses.replace(batch, predict_N=targets)
+    expected, figures = gradients_of([batch])
+    parts = batch.split(number)
+    counts = [next_token.Config().build().terms(part) for part in parts]
+    assert len(set(counts)) > 1
+    assert (0 in counts) == (silent and number == 5)
+    received, same = gradients_of(parts)
+    assert received.keys() == expected.keys()
+    for name, gradient in expected.items():
+        largest = float(gradient.abs().max())
+        assert (received[name] - gradient).abs().max() <= 1e-5 * largest + 1e-9, name
+    assert same["loss"] == pytest.approx(figures["loss"], rel=1e-5)
+    assert same["grad_norm"] == pytest.approx(figures["grad_norm"], rel=1e-5)
+    assert same.keys() == figures.keys()
 
 
 def _clone(value: object) -> object:
@@ -131,7 +171,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_it_harms_the_weights() -
         agent.local.weight[0, 0] = torch.nan
     before = agent.backbone.state_dict()["norm.weight"].clone()
     with pytest.raises(FloatingPointError, match=r"the loss is nan: .*loss/text.*lower the learning rate"):
-        train_step(agent, next_token.Config().build(), optimizers, batch_of(0), rate=1.0, clip=1.0)
+        train_step(agent, next_token.Config().build(), optimizers, [batch_of(0)], rate=1.0, clip=1.0)
     assert torch.equal(agent.backbone.state_dict()["norm.weight"], before)
 
 
@@ -148,7 +188,7 @@ def test_the_gradient_is_clipped() -> None:
             seen.append(math.sqrt(sum(float(p.grad.square().sum()) for p in agent.parameters() if p.grad is not None))),
             step(),
         )
-        figures = train_step(agent, next_token.Config().build(), optimizers, batch_of(0), rate=1.0, clip=clip)
+        figures = train_step(agent, next_token.Config().build(), optimizers, [batch_of(0)], rate=1.0, clip=clip)
         norms.append((figures["grad_norm"], seen[0]))
     assert norms[0][0] == pytest.approx(norms[0][1], rel=1e-4)
     assert norms[1] == pytest.approx((norms[0][0], 1e-3), rel=1e-3)
@@ -168,7 +208,7 @@ def test_it_memorises_a_handful_of_documents() -> None:
     begun, losses = time.process_time(), []
     for step in range(steps):
         rate = optim.schedule(step, steps, config)
-        losses.append(train_step(agent, objective, optimizers, batch, rate, config.clip)["loss"])
+        losses.append(train_step(agent, objective, optimizers, [batch], rate, config.clip)["loss"])
     assert losses[0] > 3
     assert losses[-1] < 0.05
     assert time.process_time() - begun < 20

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from opengato.core.config import from_json, override, to_json
 from opengato.train import optim
 from opengato.train.optim import Muon, orthogonal, schedule
 from tests.close import assert_close
@@ -90,3 +91,58 @@ def test_schedule_by_hand() -> None:
     both = [schedule(step, 10, optim.Config(warmup=10, decay=1.0)) for step in range(10)]
     assert both == pytest.approx([(k + 1) / 10 * (10 - k) / 10 for k in range(10)])
     assert np.argmax(both) in (4, 5)
+
+
+def test_falls_by_hand() -> None:
+    """From 1 at the start of the fall to what is left at its end; a cosine is half way down in the middle."""
+    for fall, middle in (
+        (optim.Linear(final=0.1), 0.55),
+        (optim.Cosine(final=0.1), 0.55),
+        (optim.Cosine(final=0), 0.5),
+    ):
+        assert fall.factor(1.0) == pytest.approx(1)
+        assert fall.factor(0.5) == pytest.approx(middle)
+        assert fall.factor(0.0) == pytest.approx(fall.final)
+    assert optim.Cosine(final=0).factor(0.25) == pytest.approx((1 - math.sqrt(0.5)) / 2)
+    assert optim.Cosine(final=0).factor(1 / 3) == pytest.approx(0.25)
+
+
+def test_the_warm_up_starts_where_it_is_told() -> None:
+    config = optim.Config(warmup=4, start=0.2, decay=0.0)
+    assert [schedule(step, 20, config) for step in range(6)] == pytest.approx([0.4, 0.6, 0.8, 1, 1, 1])
+
+
+def test_without_a_rate_for_matrices_all_is_adamw() -> None:
+    agent = tiny_agent()
+    (adam,) = optim.build(agent, optim.Config(matrix_learning_rate=None, weight_decay=0.1, epsilon=1e-6)).parts
+    assert isinstance(adam, torch.optim.AdamW)
+    decayed, plain = adam.param_groups
+    assert {id(p) for p in decayed["params"]} == {id(p) for p in agent.parameters() if p.ndim == 2}
+    assert {id(p) for p in plain["params"]} == {id(p) for p in agent.parameters() if p.ndim == 1}
+    assert [group["weight_decay"] for group in adam.param_groups] == [0.1, 0.0]
+    assert {group["eps"] for group in adam.param_groups} == {1e-6}
+
+
+def test_kernels_are_decayed_and_no_matter_for_muon() -> None:
+    module = nn.Module()
+    module.backbone = nn.Conv2d(2, 3, 3)
+    found = optim.groups(module, optim.Config())
+    assert [p.ndim for p in found.decayed] == [4]
+    assert [p.ndim for p in found.plain] == [1]
+    assert not found.matrices
+
+
+def test_a_config_on_disk_from_before_there_was_a_choice_is_read() -> None:
+    fields = {"learning_rate": 2e-3, "matrix_learning_rate": 0.02, "weight_decay": 0.05, "betas": [0.9, 0.95]}
+    fields |= {"momentum": 0.95, "warmup": 100, "decay": 0.6, "clip": 1.0}
+    assert from_json({"type": "train/optim:Config", **fields}) == optim.Config()
+    other = optim.Config(matrix_learning_rate=None, fall=optim.Cosine(final=0.2))
+    assert from_json(to_json(other)) == other
+
+
+def test_settings_reach_the_schedule_and_take_muon_away() -> None:
+    changed = override(optim.Config(), ["fall.final=0.1", "start=0.5", "matrix_learning_rate=null"])
+    assert changed == optim.Config(fall=optim.Linear(final=0.1), start=0.5, matrix_learning_rate=None)
+    assert override(changed, ["matrix_learning_rate=0.01"]).matrix_learning_rate == 0.01
+    with pytest.raises(ValueError, match="'learning_rate': received 'null', expected float"):
+        override(optim.Config(), ["learning_rate=null"])

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +20,23 @@ from opengato.data.documents import Document
 from opengato.data.packing import pack_documents
 from opengato.objectives import next_token
 from opengato.train import checkpoint, loop, optim
-from tests.tiny import caption_episode, toy_episode, vector_config
+from tests.tiny import caption_episode, toy_episode, trunk, vector_config
 
 STEPS = 6
 
 
 def config(**changes: Any) -> loop.Config:
-    """A checkpoint after every step."""
+    """A checkpoint after every step; batches in parts, and paths dropped by chance."""
     settings: dict[str, Any] = {
         "steps": STEPS,
         "checkpoint_minutes": 0.0,
         "precision": "float32",
+        "accumulate": 2,
         "optim": optim.Config(warmup=2),
         **changes,
     }
-    return loop.Config(agent=vector_config(), objective=next_token.Config(), **settings)
+    agent = replace(vector_config(), backbone=replace(trunk(), drop_path=0.2))
+    return loop.Config(agent=agent, objective=next_token.Config(), **settings)
 
 
 def batch_of(step: int) -> PackedBatch:

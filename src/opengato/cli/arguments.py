@@ -136,7 +136,7 @@ class Train:
     workers: Workers = None
     """Processes that collect episodes."""
     dry_run: Flag = False
-    """Only print every setting, what data are there, and the number of parameters."""
+    """Only print every setting, what data are there, the number of parameters, and what memory it needs."""
     json: Flag = False
     """With --dry-run: print as JSON."""
 
@@ -335,10 +335,15 @@ class Bench:
 class Doctor:
     """What this machine has, what is missing, and the command that brings it.
 
+    With a recipe also what its training needs of memory.
+
     For example:
         opengato doctor
+        opengato doctor tiny
     """
 
+    recipe: Annotated[str | None, Positional, arg(metavar="RECIPE", help_behavior_hint="")] = None
+    """A recipe, or a file made by `opengato recipes cp`."""
     json: Flag = False
     """Print as JSON."""
 

@@ -13,8 +13,15 @@ from opengato.core.config import choose
 
 
 def doctor(arguments: Doctor) -> None:
-    """Print what this machine has."""
-    examination.main(json=arguments.json)
+    """Print what this machine has, and what a recipe would need of it."""
+    training = None
+    if arguments.recipe is not None:  # what loads torch waits for here: the doctor must work where torch is broken
+        from opengato import recipes
+        from opengato.train.memory import of_recipe
+
+        memory = of_recipe(recipes.load(arguments.recipe))
+        training = {"recipe": arguments.recipe, "needs": str(memory), **memory.to_json()}
+    examination.main(json=arguments.json, training=training)
 
 
 def bench(arguments: Bench) -> None:

@@ -18,6 +18,7 @@ from opengato import recipes
 from opengato.cli.arguments import RecipesCp, RecipesLs, RecipesShow, Train
 from opengato.core.config import override, to_json
 from opengato.data.store import MANIFEST, read_manifest
+from opengato.train.memory import of_recipe, on_meta
 from opengato.train.run import Recipe, run
 
 
@@ -39,17 +40,20 @@ def train(arguments: Train) -> None:
 
 
 def describe(recipe: Recipe, data: Path, *, as_json: bool = False) -> None:
-    """Print every setting as `a.b = value`, as `train` takes them, what data are there, and the parameters."""
+    """Print every setting as `a.b = value`, as `train` takes them, what data are there, parameters and memory."""
     config = recipe.train
-    num_parameters = config.agent.build().num_parameters
+    num_parameters = on_meta(config.agent).num_parameters
+    memory = of_recipe(recipe)
     stores = {name: stored_episodes(recipe.folder(name, data)) for name in recipe.weights}
     if as_json:
-        print(json.dumps({"recipe": to_json(recipe), "data": stores, "num_parameters": num_parameters}, indent=1))
+        found = {"recipe": to_json(recipe), "data": stores, "num_parameters": num_parameters}
+        print(json.dumps({**found, "memory": memory.to_json()}, indent=1))
         return
-    rows = recipe.loader.groups * recipe.rows_per_group
-    positions = rows * config.agent.context
+    positions = recipe.rows * config.agent.context
     print(f"{num_parameters:,} parameters")
-    print(f"{config.steps:,} steps of {rows} rows of {config.agent.context} positions: {config.steps * positions:,}")
+    rows = f"{recipe.rows} rows of {config.agent.context} positions"
+    print(f"{config.steps:,} steps of {rows}: {config.steps * positions:,}")
+    print(f"memory to train: {memory}")
     for name, episodes in stores.items():
         there = "not there: will be brought" if episodes is None else f"{episodes:,} episodes"
         print(f"data of {name}: {recipe.folder(name, data)}, {there}")

@@ -6,6 +6,7 @@ Letters: B rows, T slots of a row, N positions of one modality in the whole batc
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -64,6 +65,32 @@ class PackedBatch:
     def num_positions(self) -> int:
         """Slots that are not padding."""
         return int((self.document_BT >= 0).sum())
+
+    def split(self, parts: int) -> list[PackedBatch]:
+        """Runs of rows, as equal as may be, as batches of their own; joined in order they are this batch."""
+        rows = len(self.document_BT)
+        if not 1 <= parts <= rows:
+            raise ValueError(f"a batch of {rows} rows can be split into 1 to {rows} parts, not into {parts}")
+        if parts == 1:
+            return [self]
+        return [self._run(first, last) for first, last in pairwise(rows * part // parts for part in range(parts + 1))]
+
+    def _run(self, first: int, last: int) -> PackedBatch:
+        """Rows `first` to `last` (without it)."""
+        slots = self.document_BT.shape[1]
+        mine = {name: (slot_N >= first * slots) & (slot_N < last * slots) for name, slot_N in self.slot_N.items()}
+        mine = {name: mask_N for name, mask_N in mine.items() if mask_N.any()}
+        return replace(
+            self,
+            payload={name: self.payload[name][mask_N] for name, mask_N in mine.items()},
+            slot_N={name: self.slot_N[name][mask_N] - first * slots for name, mask_N in mine.items()},
+            predict_N={name: self.predict_N[name][mask_N] for name, mask_N in mine.items()},
+            document_BT=self.document_BT[first:last],
+            position_BT=self.position_BT[first:last],
+            local_BT=self.local_BT[first:last],
+            prompt_BT=self.prompt_BT[first:last],
+            source_BT=None if self.source_BT is None else self.source_BT[first:last],
+        )
 
     def to(self, device: torch.device | str) -> PackedBatch:
         """The same batch on another device (itself, if it is there already)."""

@@ -106,6 +106,8 @@ def differences(first: Any, second: Any, path: str = "") -> list[str]:
 def override(config: Any, assignments: list[str]) -> Any:
     """A copy of a frozen config with `a.b=c` applied; values are read by the type of the field they replace.
 
+    `null` takes away what may be absent (`float | None`).
+
     >>> override(run, ["optim.learning_rate=1e-4", "mixture.weights.babyai=2"])
     """
     for assignment in assignments:
@@ -125,6 +127,8 @@ def _replace(node: Any, keys: list[str], text: str, path: str) -> Any:
         raise ValueError(f"setting {path!r}: {type(node).__name__} has no fields")
     choose(key, [f.name for f in dataclasses.fields(node)], what=f"setting in {path!r}:")
     old = getattr(node, key)
+    if text == "null" and not rest and types.NoneType in typing.get_args(typing.get_type_hints(type(node))[key]):
+        return dataclasses.replace(node, **{key: None})
     return dataclasses.replace(node, **{key: _replace(old, rest, text, path) if rest else _parse(text, old, path)})
 
 

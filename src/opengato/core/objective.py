@@ -15,5 +15,9 @@ class Objective(ABC):
     """A training signal over the same packed batches."""
 
     @abstractmethod
+    def terms(self, batch: PackedBatch) -> int:
+        """How many terms the loss is the mean of: what a part of a batch weighs in the loss of the whole."""
+
+    @abstractmethod
     def __call__(self, agent: Any, batch: PackedBatch) -> tuple[Tensor, dict[str, float]]:
         """The loss to minimise (a scalar with gradient), and figures for the log."""

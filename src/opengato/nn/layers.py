@@ -1,9 +1,16 @@
-"""Layers that several plug-ins share. Letters: N positions, D width, V ids of a table."""
+"""Layers that several plug-ins share. Letters: B rows, N positions, D width, V ids of a table."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Literal
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+Activation = Literal["silu", "gelu"]
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"silu": F.silu, "gelu": F.gelu}
 
 
 class TiedTable(nn.Embedding):
@@ -33,14 +40,49 @@ class TiedTable(nn.Embedding):
         return F.cross_entropy(self.logits(h_ND), ids_N, reduction="none")
 
 
-class SwiGLU(nn.Module):
-    """W_out(SiLU(a) * b), a and b from one product [Shazeer 2020, arXiv:2002.05202, eq. 6]; no biases."""
+class GatedFeedForward(nn.Module):
+    """W_out(activation(a) * b), a and b from one product; no biases.
 
-    def __init__(self, width: int, hidden: int):
+    With "silu" it is SwiGLU, with "gelu" GEGLU [Shazeer 2020, arXiv:2002.05202, eq. 6].
+    """
+
+    def __init__(self, width: int, hidden: int, activation: Activation = "silu"):
         super().__init__()
+        self.activation = ACTIVATIONS[activation]
         self.gate_and_value = nn.Linear(width, 2 * hidden, bias=False)
         self.out = nn.Linear(hidden, width, bias=False)
 
     def forward(self, x_D: Tensor) -> Tensor:
         gate, value = self.gate_and_value(x_D).chunk(2, dim=-1)
-        return self.out(F.silu(gate) * value)
+        return self.out(self.activation(gate) * value)
+
+
+class FeedForward(nn.Module):
+    """W_out(activation(W_in x)) [Vaswani et al. 2017, arXiv:1706.03762, eq. 2], without biases."""
+
+    def __init__(self, width: int, hidden: int, activation: Activation = "gelu"):
+        super().__init__()
+        self.activation = ACTIVATIONS[activation]
+        self.inner = nn.Linear(width, hidden, bias=False)
+        self.out = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, x_D: Tensor) -> Tensor:
+        return self.out(self.activation(self.inner(x_D)))
+
+
+class DropPath(nn.Module):
+    """Stochastic depth [Huang et al. 2016, arXiv:1603.09382]: in training a row goes without a sub-layer's output.
+
+    x + b f(x) / (1 - rate) with b = 0 in a share `rate` of the rows, so that evaluation adds f(x) as it is. Draws from
+    torch's global generator, as dropout does.
+    """
+
+    def __init__(self, rate: float):
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, f_BND: Tensor) -> Tensor:
+        if not self.training or self.rate == 0:
+            return f_BND
+        kept_B11 = torch.rand((len(f_BND), 1, 1), device=f_BND.device) >= self.rate
+        return f_BND * (kept_B11.to(f_BND.dtype) / (1 - self.rate))

@@ -1,7 +1,7 @@
 """Checkpoints: written to a temporary folder, synced, marked complete, renamed; never a half one.
 
-`step-000500/` holds `agent/` (see `opengato.agent.files`), `optimizer.pt` and `state.json`. `.pt` files load with
-`weights_only=True`.
+`step-000500/` holds `agent/` (see `opengato.agent.files`), `optimizer.pt`, `random.pt` (torch's global generators,
+which dropout and its kin draw from) and `state.json`. `.pt` files load with `weights_only=True`.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ def save_checkpoint(folder: Path, agent: Agent, optimizers: Optimizers, state: d
     try:
         save_agent(agent, temporary / "agent")
         torch.save(optimizers.state_dict(), temporary / "optimizer.pt")
+        torch.save(_generator_states(agent.device), temporary / "random.pt")
         (temporary / "state.json").write_text(json.dumps(state))
         for path in [*temporary.rglob("*"), temporary]:
             _sync(path)
@@ -70,7 +71,10 @@ def read_state(path: Path) -> dict[str, Any]:
 
 
 def load_checkpoint(path: Path, agent: Agent, optimizers: Optimizers) -> dict[str, Any]:
-    """Fill agent and optimisers; the saved state. ValueError if the checkpoint is of another config."""
+    """Fill agent and optimisers and put torch's generators back; the saved state.
+
+    ValueError if the checkpoint is of another config.
+    """
     theirs = from_json(json.loads((path / "agent" / CONFIG).read_text()))
     differing = differences(to_json(theirs), to_json(agent.config))
     if differing:
@@ -81,7 +85,19 @@ def load_checkpoint(path: Path, agent: Agent, optimizers: Optimizers) -> dict[st
         )
     load_weights(agent, path / "agent")
     optimizers.load_state_dict(torch.load(path / "optimizer.pt", weights_only=True))
+    if (path / "random.pt").is_file():  # without it, of a run that drew nothing
+        states = torch.load(path / "random.pt", weights_only=True)
+        torch.set_rng_state(states["cpu"])
+        if agent.device.type != "cpu" and agent.device.type in states:
+            torch.get_device_module(agent.device).set_rng_state(states[agent.device.type])
     return read_state(path)
+
+
+def _generator_states(device: torch.device) -> dict[str, torch.Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    if device.type != "cpu":
+        states[device.type] = torch.get_device_module(device).get_rng_state()
+    return states
 
 
 def _sync(path: Path) -> None:

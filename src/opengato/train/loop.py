@@ -10,7 +10,7 @@ import json
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -23,6 +23,7 @@ from opengato.agent.files import save_agent
 from opengato.agent.model import Agent
 from opengato.core.batch import PackedBatch
 from opengato.core.config import to_json
+from opengato.core.objective import Objective
 from opengato.train import optim
 from opengato.train.checkpoint import load_checkpoint, newest_checkpoint, read_state, save_checkpoint
 from opengato.train.metrics import Metrics
@@ -34,13 +35,15 @@ from opengato.train.precision import Precision, resolve
 class Config:
     """How long and how: `steps` optimiser steps; a checkpoint every `checkpoint_minutes` and at the end.
 
-    `precision` is that of matrix products; weights and optimiser state are always float32.
+    `precision` is that of matrix products; weights and optimiser state are always float32. Each batch is trained in
+    `accumulate` parts, one after the other, to spare memory; its gradient is that of the whole.
     """
 
     agent: model.Config
     objective: Any
     optim: OptimConfig = field(default_factory=OptimConfig)
     steps: int = 1000
+    accumulate: int = 1
     precision: Precision = "auto"
     checkpoint_minutes: float = 5.0
     seed: int = 0
@@ -90,7 +93,8 @@ def fit(config: Config, batches: Callable[[int], Iterator[PackedBatch]], folder:
             batch = next(source)
             figures = {"data_seconds": time.perf_counter() - waited}
             rate = optim.schedule(step, config.steps, config.optim)
-            figures |= train_step(agent, objective, optimizers, batch, rate, config.optim.clip, dtype)
+            parts = batch.split(config.accumulate)
+            figures |= train_step(agent, objective, optimizers, parts, rate, config.optim.clip, dtype)
             figures |= shares(batch, card.get("sources", []))
             metrics.add(step, figures, batch.num_positions)
             if (
@@ -108,25 +112,45 @@ def fit(config: Config, batches: Callable[[int], Iterator[PackedBatch]], folder:
 
 def train_step(
     agent: Agent,
-    objective: Any,
+    objective: Objective,
     optimizers: optim.Optimizers,
-    batch: PackedBatch,
+    parts: Sequence[PackedBatch],
     rate: float,
     clip: float,
     dtype: torch.dtype = torch.float32,
 ) -> dict[str, float]:
-    """One step of the optimisers at `rate` times their base rates. FloatingPointError if the loss is not finite."""
-    batch = batch.to(agent.device)
+    """One step of the optimisers, at `rate` times their base rates, on a batch that comes in parts.
+
+    Gradient and loss are those of the whole batch, as each part weighs its terms; other figures are means weighted
+    alike over the parts that have them. FloatingPointError if the loss is not finite.
+    """
     optimizers.set_rate(rate)
+    terms = [objective.terms(part) for part in parts]
+    totals: dict[str, tuple[float, float]] = {}
+    for part, count in zip(parts, terms, strict=True):
+        if not count and any(terms):  # nothing but observations: it adds nothing to the whole
+            continue
+        share = count / max(1, sum(terms))
+        for name, value in _backward(agent, objective, part.to(agent.device), share, dtype).items():
+            total, weight = totals.get(name, (0.0, 0.0))
+            totals[name] = total + share * value, weight + share
+    norm = torch.nn.utils.clip_grad_norm_(agent.parameters(), clip)
+    optimizers.step()
+    figures = {name: total / weight for name, (total, weight) in totals.items()}
+    return {**figures, "grad_norm": float(norm), "learning_rate": rate}
+
+
+def _backward(
+    agent: Agent, objective: Objective, batch: PackedBatch, share: float, dtype: torch.dtype
+) -> dict[str, float]:
+    """Add `share` of the gradient of a batch to the parameters'; its loss and figures."""
     with torch.autocast(agent.device.type, dtype, enabled=dtype != torch.float32):
         loss, figures = objective(agent, batch)
     value = float(loss.detach())
     if not math.isfinite(value):
         raise FloatingPointError(f"the loss is {value}: {figures}; lower the learning rate or check the data")
-    loss.backward()
-    norm = torch.nn.utils.clip_grad_norm_(agent.parameters(), clip)
-    optimizers.step()
-    return {"loss": value, "grad_norm": float(norm), "learning_rate": rate, **figures}
+    (share * loss).backward()
+    return {"loss": value, **figures}
 
 
 def shares(batch: PackedBatch, sources: list[str]) -> dict[str, float]:

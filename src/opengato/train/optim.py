@@ -4,34 +4,60 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Config:
-    """AdamW for tables, norms and heads; Muon for the matrices of the trunk.
+class Linear:
+    """Down a straight line to the share `final` of the rate."""
 
-    Both rates follow one schedule: linear warm-up, flat, then linear decay over the last `decay` share to zero.
+    final: float = 0.0
+
+    def factor(self, left: float) -> float:
+        """The share of the rate where `left` of the way down remains, from 1 to 0."""
+        return self.final + (1 - self.final) * left
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cosine:
+    """Down half a wave to the share `final` of the rate [Loshchilov & Hutter 2016, arXiv:1608.03983, eq. 5]."""
+
+    final: float = 0.1
+
+    def factor(self, left: float) -> float:
+        """The share of the rate where `left` of the way down remains, from 1 to 0."""
+        return self.final + (1 - self.final) * (1 - math.cos(math.pi * left)) / 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    """AdamW for tables, norms and heads; Muon for the matrices of the trunk (AdamW too, if it has no rate).
+
+    Both rates follow one schedule: up in `warmup` steps from the share `start` of them, flat, and over the last `decay`
+    share of the run down as `fall` says.
     """
 
     learning_rate: float = 2e-3
-    matrix_learning_rate: float = 0.02
+    matrix_learning_rate: float | None = 0.02
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.95)
+    epsilon: float = 1e-8
     momentum: float = 0.95
     warmup: int = 100
+    start: float = 0.0
     decay: float = 0.6
+    fall: Linear | Cosine = field(default_factory=Linear)
     clip: float = 1.0
 
 
 def schedule(step: int, steps: int, config: Config) -> float:
     """Factor on the learning rates at `step` of `steps`."""
-    rise = min(1.0, (step + 1) / max(1, config.warmup))
-    fall = min(1.0, (steps - step) / max(1.0, steps * config.decay))
-    return rise * max(fall, 0.0)
+    rise = config.start + (1 - config.start) * min(1.0, (step + 1) / max(1, config.warmup))
+    left = min(1.0, (steps - step) / max(1.0, steps * config.decay))
+    return rise * config.fall.factor(max(left, 0.0))
 
 
 class Muon(torch.optim.Optimizer):
@@ -106,22 +132,45 @@ class Optimizers:
                 group.update(own)
 
 
-def build(agent: nn.Module, config: Config, dtype: torch.dtype = torch.float32) -> Optimizers:
-    """Every parameter in exactly one group: trunk matrices to Muon, other matrices and vectors to AdamW."""
-    matrices, decayed, plain = [], [], []
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Every parameter of an agent in exactly one group: matrices for Muon, the others for AdamW, decayed or plain."""
+
+    matrices: list[nn.Parameter]
+    decayed: list[nn.Parameter]
+    plain: list[nn.Parameter]
+
+    def state_bytes(self) -> int:
+        """What the optimisers will keep of them: one moment for Muon; two and a step count for AdamW."""
+        moment = sum(parameter.nbytes for parameter in self.matrices)
+        moments = sum(2 * parameter.nbytes + 4 for parameter in (*self.decayed, *self.plain))
+        return moment + moments
+
+
+def groups(agent: nn.Module, config: Config) -> Groups:
+    """Trunk matrices to Muon if it has a rate; norms and biases are not decayed."""
+    found = Groups([], [], [])
     for name, parameter in agent.named_parameters():
-        if parameter.ndim == 2 and name.startswith("backbone."):
-            matrices.append(parameter)
-        elif parameter.ndim == 2:
-            decayed.append(parameter)
+        if config.matrix_learning_rate is not None and parameter.ndim == 2 and name.startswith("backbone."):
+            found.matrices.append(parameter)
+        elif parameter.ndim >= 2:
+            found.decayed.append(parameter)
         else:
-            plain.append(parameter)
-    assert len(matrices) + len(decayed) + len(plain) == sum(1 for _ in agent.parameters())
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    adam = torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
+            found.plain.append(parameter)
+    return found
+
+
+def build(agent: nn.Module, config: Config, dtype: torch.dtype = torch.float32) -> Optimizers:
+    """The optimisers of an agent's parameters; Muon's products are in `dtype`."""
+    found = groups(agent, config)
+    adam_groups = [
+        {"params": found.decayed, "weight_decay": config.weight_decay},
+        {"params": found.plain, "weight_decay": 0.0},
+    ]
+    adam = torch.optim.AdamW(adam_groups, lr=config.learning_rate, betas=config.betas, eps=config.epsilon, fused=True)
     parts: list[torch.optim.Optimizer] = [adam]
-    if matrices:
-        parts.append(Muon(matrices, config.matrix_learning_rate, config.momentum, config.weight_decay, dtype))
+    if config.matrix_learning_rate is not None and found.matrices:
+        parts.append(Muon(found.matrices, config.matrix_learning_rate, config.momentum, config.weight_decay, dtype))
     for part in parts:
         for group in part.param_groups:
             group["base_lr"] = group["lr"]

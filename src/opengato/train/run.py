@@ -45,6 +45,11 @@ class Recipe:
         for name in self.weights:
             choose(name, [*self.collect, *self.imports], what="source in `weights`")
 
+    @property
+    def rows(self) -> int:
+        """Rows of a batch."""
+        return self.loader.groups * self.rows_per_group
+
     def folder(self, source: str, data: Path) -> Path:
         """Where the training episodes of a source lie."""
         return data / self.name / source if source in self.collect else data / source / "train"

@@ -1,4 +1,4 @@
-"""Decoder: a pre-norm (LayerNorm without bias) causal transformer with rotary positions, SwiGLU and a rolling cache.
+"""Decoder: a pre-norm (LayerNorm) causal transformer with rotary positions, a gated feed-forward and a rolling cache.
 
 Letters: B rows, T slots, S places of the cache, D width, H heads, K head width.
 """
@@ -13,17 +13,24 @@ from typing import cast
 import torch
 from einops import rearrange
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from opengato.core.backbone import CachedBackbone
+from opengato.core.config import choose
 from opengato.nn.attention import attend, same_document, visible
 from opengato.nn.cache import RollingCache
-from opengato.nn.layers import SwiGLU
+from opengato.nn.layers import ACTIVATIONS, Activation, DropPath, FeedForward, GatedFeedForward
 from opengato.nn.positions import rotary_angles, rotate
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
-    """`window` positions of the past are visible, and the instruction always, up to `sinks` positions of it."""
+    """`window` positions of the past are visible, and the instruction always, up to `sinks` positions of it.
+
+    The feed-forward is a product of two halves (`gated`) or one layer, of `hidden` units. In training each sub-layer
+    is left out with probability `drop_path`; `recompute` keeps only the inputs of the blocks for the backward pass and
+    computes the rest again: less memory, a third more time.
+    """
 
     width: int = 256
     depth: int = 6
@@ -32,10 +39,18 @@ class Config:
     window: int = 256
     sinks: int = 64
     rotary_base: float = 10_000.0
+    activation: Activation = "silu"
+    gated: bool = True
+    norm_bias: bool = False
+    drop_path: float = 0.0
+    recompute: bool = False
 
     def __post_init__(self) -> None:
         if self.width % self.heads or (self.width // self.heads) % 2:
             raise ValueError(f"`width` (={self.width}) / `heads` (={self.heads}) must be a whole even number")
+        choose(self.activation, ACTIVATIONS, what="activation")
+        if not 0 <= self.drop_path < 1:
+            raise ValueError(f"`drop_path` is {self.drop_path}, expected a probability from 0 up to 1, without 1")
 
     def build(self) -> Decoder:
         return Decoder(self)
@@ -47,14 +62,21 @@ class Block(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
         self.heads = config.heads
-        self.norm_attention = nn.LayerNorm(config.width, bias=False)
+        self.norm_attention = nn.LayerNorm(config.width, bias=config.norm_bias)
         self.qkv = nn.Linear(config.width, 3 * config.width, bias=False)
         self.out = nn.Linear(config.width, config.width, bias=False)
-        self.norm_hidden = nn.LayerNorm(config.width, bias=False)
-        self.feed_forward = SwiGLU(config.width, config.hidden)
+        self.norm_hidden = nn.LayerNorm(config.width, bias=config.norm_bias)
+        feed_forward = GatedFeedForward if config.gated else FeedForward
+        self.feed_forward = feed_forward(config.width, config.hidden, config.activation)
+        self.drop_path = DropPath(config.drop_path)
         scale = 0.02 / math.sqrt(2 * config.depth)
         for weight, std in ((self.qkv, 0.04), (self.out, scale), (self.feed_forward.out, scale)):
             nn.init.normal_(weight.weight, std=std)
+
+    def forward(self, x_BTD: Tensor, angles: tuple[Tensor, Tensor], mask_BTS: Tensor) -> Tensor:
+        """The residual stream after this block, where nothing is cached."""
+        q, k, v = self.project(x_BTD, angles)
+        return self.finish(x_BTD, attend(q, k, v, mask_BTS))
 
     def project(self, x_BTD: Tensor, angles: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys (both rotated) and values, each (B, H, T, K)."""
@@ -64,8 +86,8 @@ class Block(nn.Module):
 
     def finish(self, x_BTD: Tensor, attended_BHTK: Tensor) -> Tensor:
         """The residual stream after attention and feed-forward."""
-        x_BTD = x_BTD + self.out(rearrange(attended_BHTK, "b h t k -> b t (h k)"))
-        return x_BTD + self.feed_forward(self.norm_hidden(x_BTD))
+        x_BTD = x_BTD + self.drop_path(self.out(rearrange(attended_BHTK, "b h t k -> b t (h k)")))
+        return x_BTD + self.drop_path(self.feed_forward(self.norm_hidden(x_BTD)))
 
 
 class Decoder(CachedBackbone):
@@ -78,7 +100,7 @@ class Decoder(CachedBackbone):
         self.config = config
         self.width = config.width
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
-        self.norm = nn.LayerNorm(config.width, bias=False)
+        self.norm = nn.LayerNorm(config.width, bias=config.norm_bias)
 
     def _blocks(self) -> Iterator[Block]:
         return (cast(Block, block) for block in self.blocks)
@@ -94,8 +116,10 @@ class Decoder(CachedBackbone):
         mask_BTS = mask_BTS | torch.eye(mask_BTS.shape[1], dtype=torch.bool, device=mask_BTS.device)
         angles = self._angles(position_BT, x_BTD.dtype)
         for block in self._blocks():
-            q, k, v = block.project(x_BTD, angles)
-            x_BTD = block.finish(x_BTD, attend(q, k, v, mask_BTS))
+            if self.config.recompute and self.training:
+                x_BTD = checkpoint(block, x_BTD, angles, mask_BTS, use_reentrant=False)
+            else:
+                x_BTD = block(x_BTD, angles, mask_BTS)
         return self.norm(x_BTD)
 
     def new_cache(self, rows: int) -> RollingCache:

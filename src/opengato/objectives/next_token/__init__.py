@@ -30,6 +30,9 @@ class NextToken(Objective):
     def __init__(self, config: Config):
         self.config = config
 
+    def terms(self, batch: PackedBatch) -> int:
+        return sum(int(target_N.sum()) for target_N in batch.predict_N.values())
+
     def __call__(self, agent: Any, batch: PackedBatch) -> tuple[Tensor, dict[str, float]]:
         losses = agent.losses(batch)
         count = sum(len(loss_N) for loss_N in losses.values())
