@@ -50,6 +50,7 @@ def recipe():
         loader=dataclasses.replace(base.loader, groups=1, workers=0),
     )
 '''.replace("TASK", TASK)
+IMPORT_RULES = "from opengato.data.rules import Rules\n"
 
 
 # Commands without an agent
@@ -235,6 +236,25 @@ def test_evaluate(trained: Path, capsys: Output) -> None:
     assert TASK in seen.out
     assert "written: out/report.json" in seen.err
     assert json.loads(Path("out/report.json").read_text())["results"][0]["num_samples"] == 2
+
+
+def test_data_rules_from_the_recipe_to_the_agent(trained: Path, capsys: Output) -> None:
+    """Returns come into sight of the training rows, of the card, and of the agent as it plays."""
+    rules = 'imports=(),\n        rules={"babyai": Rules(prompt=0.5, returns=True)},'
+    text = RECIPE.replace("imports=(),", rules).replace("import tiny\n", "import tiny\n" + IMPORT_RULES)
+    Path("ruled.py").write_text(text, encoding="utf-8")
+    data = str(trained.parent / "data")
+    assert cli.main(["inspect", "ruled.py", "--data", data, "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {line["field"] for line in lines} == {"instruction", "view", "last_reward", "return_to_go", "action"}
+    first = [
+        float(line["value"].strip("[]")) for line in lines if line["field"] == "return_to_go" and line["step"] == 0
+    ]
+    assert max(first) == pytest.approx(1), "the best of so few episodes is the expert"
+    assert cli.main(["train", "ruled.py", "--out", "run", "--data", data]) == 0
+    assert list(json.loads(Path("run/agent/card.json").read_text())["expert_returns"]) == [TASK]
+    assert cli.main(["evaluate", "run", "--episodes", "1"]) == 0
+    assert TASK in capsys.readouterr().out
 
 
 def test_play_tells_the_agent_what_is_asked(trained: Path, capsys: Output) -> None:

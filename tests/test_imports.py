@@ -23,7 +23,7 @@ TOP_LEVEL = {
 MAY_IMPORT_LATE = {"cli"}
 BY_NAME_ONLY = ("cli", "doctor", "serve", "train", "agent", "data", "rollout")
 WITHOUT_TORCH = (
-    *("core.config", "core.environment", "core.episode", "core.sequence", "core.serialize"),
+    *("core.config", "core.environment", "core.episode", "core.returns", "core.sequence", "core.serialize"),
     *("envs", "sources", "rollout", "data.store"),
 )
 

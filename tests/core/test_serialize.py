@@ -140,3 +140,22 @@ def test_a_kind_without_a_route_is_named() -> None:
     layout = replace(made.layout, routes={"instruction": "text", "action/discrete": "choice"})
     with pytest.raises(ValueError, match=r"observation 'toy/\w+' is \w+, but this model has no modality for"):
         Serializer(layout, made.codecs).episode(toy_episode())
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_what_is_shown_stands_between_the_instruction_and_the_steps(encoding: str) -> None:
+    """One instruction, then the steps of both, numbered through; each row as it is by itself."""
+    made = serializer(encoding)
+    shown, episode = toy_episode(1, steps=2, instruction="another"), toy_episode(2, steps=3)
+    joined = made.episode(episode, shown)
+    first, then = made.episode(replace(shown, instruction="go on")), made.episode(episode)
+    head = then.prompt_length
+    expected = [*[row[1:4] for row in first.rows()], *[row[1:4] for row in then.rows()][head:]]
+    for received, (name, payload, predict) in zip(joined.rows(), expected, strict=True):
+        assert received[1] == name
+        assert received[3] == predict
+        np.testing.assert_array_equal(received[2], payload)
+    assert joined.step_T.tolist() == [*first.step_T, *(then.step_T[head:] + 2)]
+    assert joined.local_T.tolist() == [*first.local_T, *then.local_T[head:]]
+    assert joined.position_T.tolist() == list(range(len(joined)))
+    assert joined.prompt_length == head, "what is shown is no instruction: it rolls out of sight like any step"

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from opengato.agent import generate, likelihood
-from opengato.agent.policy import SinglePolicy
+from opengato.agent.policy import AgentPolicy, SinglePolicy
 from opengato.core.backbone import Backbone
 from opengato.core.batch import PackedBatch
 from opengato.core.episode import Episode
@@ -111,12 +111,16 @@ class Agent(nn.Module):
         prompt: Episode | None = None,
         temperature: float = 0.0,
         seed: int = 0,
+        prompt_length: int | None = None,
+        target_return: float | None = None,
     ) -> SinglePolicy:
         """The agent in one environment: `policy.reset()`, then `policy.act(observation)`.
 
-        `instruction` defaults to the task's; `prompt` is a demonstration that the model reads first.
+        `instruction` defaults to the task's; `prompt` is a demonstration that the model reads first, `prompt_length`
+        positions of it at most (default: the context); `target_return` is asked of an agent with returns in sight.
         """
-        return SinglePolicy(self, task_id, instruction, prompt, Sampling(temperature=temperature), seed)
+        policy = AgentPolicy(self, temperature, seed, 1, prompt, prompt_length, target_return)
+        return SinglePolicy(policy, task_id, instruction)
 
     def generate(
         self,

@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 
 from opengato.agent.generate import Decoding
+from opengato.agent.opening import first_steps, returns_asked
 from opengato.core.environment import TaskInfo
 from opengato.core.episode import Episode
 from opengato.core.modality import Sampling
 from opengato.core.policy import Observed, Policy, Values
+from opengato.core.returns import ReturnToGo, with_return_specs, with_returns
 from opengato.core.sequence import TokenSequence, concatenate
 from opengato.envs import family_of, find_task
 
@@ -33,22 +35,34 @@ class _Running:
     pending: list[TokenSequence]
     sampling: Sampling
     step: int = 0
+    returns: ReturnToGo | None = None
 
 
 class AgentPolicy(Policy):
     """The agent as a policy for `rollout`: each episode keeps its own cache row, instruction and random stream.
 
     An action is sampled within its spec. Its last position is read together with the next observation, which saves a
-    pass a step. `prompt` is a demonstration (an episode) that is read before the first step.
+    pass a step. `prompt` is a demonstration (an episode; a goal picture is one of a single step) that is read before
+    the first step: its first whole steps, in `prompt_length` positions with the instruction (default: the context of
+    the agent). An agent trained with returns in sight is asked for `target_return` (default: the expert's).
     """
 
     def __init__(
-        self, agent: Agent, temperature: float = 0.0, seed: int = 0, rows: int = 16, prompt: Episode | None = None
+        self,
+        agent: Agent,
+        temperature: float = 0.0,
+        seed: int = 0,
+        rows: int = 16,
+        prompt: Episode | None = None,
+        prompt_length: int | None = None,
+        target_return: float | None = None,
     ):
         self.agent = agent
         self.sampling = Sampling(temperature=temperature)
         self.seed = seed
         self.prompt = prompt
+        self.prompt_length = agent.context if prompt_length is None else prompt_length
+        self.target_return = target_return
         self.name = f"agent, temperature {temperature:g}"
         self._decoding = Decoding(agent, rows)
         self._running: dict[int, _Running] = {}
@@ -61,12 +75,15 @@ class AgentPolicy(Policy):
         # A CPU generator looks at 32 bits of its seed only: both seeds must be in them.
         mixed = np.random.SeedSequence((self.seed, seed)).generate_state(1)[0]
         generator = torch.Generator(device=self.agent.device).manual_seed(int(mixed))
-        pending = [self.agent.serializer.prompt(instruction)]
-        step = 0
-        if self.prompt is not None:
-            shown = self.agent.serializer.episode(replace(self.prompt, instruction=instruction))
-            pending, step = [shown], self.prompt.num_steps
-        self._running[slot] = _Running(task, pending, replace(self.sampling, generator=generator), step)
+        returns, shown = returns_asked(self.agent, task, self.target_return), self.prompt
+        if returns is not None:
+            task = replace(task, observation_specs=with_return_specs(task.observation_specs))
+            shown = None if shown is None else with_returns(shown, returns.unit)
+        if shown is not None:
+            shown = first_steps(shown, instruction, self.agent.serializer, self.prompt_length)
+        pending = [self.agent.serializer.prompt(instruction, shown)]
+        step = 0 if shown is None else shown.num_steps
+        self._running[slot] = _Running(task, pending, replace(self.sampling, generator=generator), step, returns)
 
     def end(self, slot: int) -> None:
         self._running.pop(slot, None)
@@ -77,7 +94,8 @@ class AgentPolicy(Policy):
         for slot, episode, seen in zip(slots, running, observed, strict=True):
             position = self._decoding.length[slot] + sum(len(part) for part in episode.pending)
             specs = episode.task.observation_specs
-            part = self.agent.serializer.observation(specs, seen.values, episode.step, position)
+            earned = {} if episode.returns is None else episode.returns.observe(seen.reward)
+            part = self.agent.serializer.observation(specs, {**seen.values, **earned}, episode.step, position)
             episode.pending.append(part)
         h_BD = self._decoding.feed(slots, [concatenate(episode.pending) for episode in running])
         values: list[Values | None] = [{} for _ in slots]
@@ -122,13 +140,12 @@ class AgentPolicy(Policy):
 class SinglePolicy:
     """`agent.policy(task)`: `reset()` before an episode, then `act(observation)` gives the environment's action."""
 
-    def __init__(
-        self, agent: Agent, task_id: str, instruction: str | None, prompt: Episode | None, sampling: Sampling, seed: int
-    ):
+    def __init__(self, policy: AgentPolicy, task_id: str, instruction: str | None):
         self.task = find_task(task_id)
         self.family = family_of(task_id)
         self.instruction = instruction
-        self._policy = AgentPolicy(agent, sampling.temperature, seed, rows=1, prompt=prompt)
+        self._policy = policy
+        self._needs_rewards = returns_asked(policy.agent, self.task, policy.target_return) is not None
         self._episodes = 0
         self._asked: str | None = None
         self._begun = False
@@ -147,13 +164,22 @@ class SinglePolicy:
         self._episodes += 1
         self._begun = True
 
-    def act(self, observation: Any) -> Any:
-        """The action for an observation, both exactly as the Gymnasium environment knows them."""
+    def act(self, observation: Any, reward: float | None = None) -> Any:
+        """The action for an observation, both exactly as the Gymnasium environment knows them.
+
+        `reward` is what the action before it earned: an agent with returns in sight must be told, others may be.
+        """
         if not self._begun:
             self._begin(observation)
+            reward = 0.0
+        if reward is None and self._needs_rewards:
+            raise ValueError(
+                f"this agent was trained on {self.task.id!r} with its rewards in sight; received none: call "
+                "`act(observation, reward)` with the reward of the step before"
+            )
         values = self.family.observation(observation)
         for name, spec in self.task.observation_specs.items():
             spec.validate(values[name], where=f"observation {name!r} of {self.task.id!r}")
-        (action,) = self._policy.act([0], [Observed(observation, values)])
+        (action,) = self._policy.act([0], [Observed(observation, values, reward or 0.0)])
         assert action is not None
         return self.family.action(action)

@@ -317,6 +317,18 @@ class RecipesCp:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RecipesGato:
+    """What Gato was trained on, and what of it stands here.
+
+    For example:
+        opengato recipes gato
+    """
+
+    json: Flag = False
+    """Print as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Bench:
     """Run the benchmarks behind the claims of the documentation; they are part of the repository.
 
@@ -360,6 +372,7 @@ SECTIONS: dict[str, dict[str, tuple[type, str]]] = {
         "recipes ls": (RecipesLs, "opengato.cli.training:recipes_ls"),
         "recipes show": (RecipesShow, "opengato.cli.training:recipes_show"),
         "recipes cp": (RecipesCp, "opengato.cli.training:recipes_cp"),
+        "recipes gato": (RecipesGato, "opengato.cli.training:recipes_gato"),
         "inspect": (Inspect, "opengato.cli.positions:inspect"),
     },
     "Tasks and data": {

@@ -68,7 +68,7 @@ def inspect(arguments: Inspect) -> None:
             if not arguments.json:
                 about = ", ".join(f"{name} {fact}" for name, fact in facts.items())
                 print(f"-- row {row}, document {number}: {about}, {len(document)} positions")
-            walk = Walk(group, mixture.maker.serializer, source.store[document.episode])
+            walk = Walk(group, mixture.maker.serializer, source.read(document.episode))
             for position in walk.positions(document, row, start):
                 print(json.dumps(asdict(position) | facts) if arguments.json else as_line(position))
             start += len(document)

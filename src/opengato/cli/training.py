@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from opengato import recipes
-from opengato.cli.arguments import RecipesCp, RecipesLs, RecipesShow, Train
+from opengato.cli.arguments import RecipesCp, RecipesGato, RecipesLs, RecipesShow, Train
 from opengato.core.config import override, to_json
 from opengato.data.store import MANIFEST, read_manifest
+from opengato.recipes import gato_table
 from opengato.train.memory import of_recipe, on_meta
 from opengato.train.run import Recipe, run
 
@@ -114,3 +115,12 @@ def recipes_cp(arguments: RecipesCp) -> None:
     arguments.to.parent.mkdir(parents=True, exist_ok=True)
     arguments.to.write_text(text, encoding="utf-8")
     print(f"{arguments.to}; train it with: opengato train {arguments.to}")
+
+
+def recipes_gato(arguments: RecipesGato) -> None:
+    """Table 1 of Gato with what this project has of it."""
+    if arguments.json:
+        rows = [dataclasses.asdict(row) for row in gato_table.ROWS]
+        print(json.dumps({"rows": rows, "covered": gato_table.covered()}, indent=1))
+        return
+    Console().print(gato_table.table())

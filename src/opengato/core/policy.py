@@ -16,10 +16,14 @@ Values = dict[str, np.ndarray]
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """An observation twice: `raw` as the environment gave it, `values` as the arrays of the task's specs."""
+    """An observation twice: `raw` as the environment gave it, `values` as the arrays of the task's specs.
+
+    `reward` is what the action before it earned; 0 for the first observation of an episode.
+    """
 
     raw: Any
     values: Values
+    reward: float = 0.0
 
 
 class Policy(ABC):

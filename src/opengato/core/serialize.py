@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -97,7 +97,8 @@ class Serializer:
     """Applies a `Layout` with the codecs of a model.
 
     Training calls `episode`; acting calls `prompt`, then for each step `observation` and `action`. The pieces join to
-    the same sequence: a test holds this. Its arrays may be shared between sequences: do not write to them.
+    the same sequence: a test holds this. Its arrays may be shared between sequences: do not write to them. `shown` is
+    a demonstration: its steps follow the instruction, and those of the episode are numbered on from it.
     """
 
     def __init__(self, layout: Layout, codecs: Mapping[str, Codec]):
@@ -106,21 +107,24 @@ class Serializer:
         self._prompts: dict[str, TokenSequence] = {}
         self._plans: dict[tuple, _Plan] = {}
 
-    def episode(self, episode: Episode) -> TokenSequence:
-        """The whole episode, instruction first; actions are predicted."""
-        head = self.prompt(episode.instruction)
+    def episode(self, episode: Episode, shown: Episode | None = None) -> TokenSequence:
+        """The whole episode, instruction first, then what is shown; actions are predicted."""
+        head = self.prompt(episode.instruction, shown)
         body = self._steps(
             episode.observation_specs,
             episode.observations,
             episode.action_specs,
             episode.actions,
             num_steps=episode.num_steps,
+            first_step=0 if shown is None else shown.num_steps,
             first_position=len(head),
         )
         return concatenate([head, body])
 
-    def prompt(self, instruction: str) -> TokenSequence:
-        """The begin marker and the instruction."""
+    def prompt(self, instruction: str, shown: Episode | None = None) -> TokenSequence:
+        """The begin marker and the instruction, then the steps of what is shown."""
+        if shown is not None:
+            return self.episode(replace(shown, instruction=instruction))
         if instruction not in self._prompts:  # the same few come again with every episode
             name = self.layout.routes["instruction"]
             spec = ArraySpec(name="instruction", kind="text", dtype="str")

@@ -105,6 +105,43 @@ class DocumentMaker:
             ),
         )
 
+    def edges(self, episode: Episode) -> np.ndarray:
+        """Where steps begin, counted in positions behind the instruction, and where the last one ends: (S + 1,)."""
+        per_step = self.positions_per_step(episode)
+        if per_step is not None:
+            return np.arange(episode.num_steps + 1) * per_step
+        sequence = self.serializer.episode(replace(episode, instruction=""))
+        return np.append(step_starts(sequence), len(sequence)) - sequence.prompt_length
+
+    def room(self, episode: Episode, limit: int) -> int:
+        """Positions left of `limit` behind the episode's instruction."""
+        return limit - len(self.serializer.prompt(episode.instruction))
+
+    def make_prompted(
+        self, episode: Episode, shown: Episode, limit: int, generator: np.random.Generator
+    ) -> TokenSequence:
+        """Whole steps of the episode behind those of the prompt `shown`, in at most `limit` positions.
+
+        The steps are numbered on from the prompt's, wherever in the episode they start: as close to it as they are
+        when acting begins. ValueError if not even one step fits.
+        """
+        edges, room = self.edges(episode), self.room(episode, limit) - int(self.edges(shown)[-1])
+        if edges[-1] > room:
+            episode = slice_steps(episode, *choose_steps(edges[:-1], int(edges[-1]), room, generator))
+        return self.serializer.episode(episode, shown)
+
+    def make_joined(self, episodes: list[Episode], limit: int) -> TokenSequence:
+        """Single-step episodes as the steps of one, as many whole ones as fit `limit` positions.
+
+        If not even the first fits, it loses its end, as it would alone. ValueError as in `join_steps`.
+        """
+        sequence = self.serializer.episode(join_steps(episodes))
+        if len(sequence) <= limit:
+            return sequence
+        starts_S = step_starts(sequence)
+        fitting = int(np.searchsorted(starts_S, limit, side="right")) - 1
+        return take_steps(sequence, starts_S, 0, fitting) if fitting > 0 else sequence.window(0, limit)
+
     @staticmethod
     def _cut(sequence: TokenSequence, limit: int, generator: np.random.Generator) -> TokenSequence:
         if len(sequence) <= limit:
@@ -152,6 +189,43 @@ def slice_steps(episode: Episode, first: int, last: int) -> Episode:
         actions={name: values[first:last] for name, values in episode.actions.items()},
         rewards=episode.rewards[first:last],
     )
+
+
+def join_steps(episodes: list[Episode]) -> Episode:
+    """Single-step episodes with the same instruction and the same fields as the steps of one.
+
+    ValueError if they differ in these, or one has more steps.
+    """
+    first = episodes[0]
+    for episode in episodes:
+        specs = episode.observation_specs, episode.action_specs
+        if episode.num_steps != 1 or specs != (first.observation_specs, first.action_specs):
+            raise ValueError(
+                f"an episode of {episode.task!r} has {episode.num_steps} steps with the fields "
+                f"{[sorted(side) for side in specs]}; to be joined it must have one, with those of the others: "
+                f"{[sorted(first.observation_specs), sorted(first.action_specs)]}"
+            )
+        if episode.instruction != first.instruction:
+            raise ValueError(
+                f"instructions {first.instruction!r} and {episode.instruction!r} cannot be joined: a document has one"
+            )
+
+    def join(side: str) -> dict[str, np.ndarray]:
+        columns = [getattr(episode, side) for episode in episodes]
+        return {name: _join([column[name] for column in columns], name) for name in columns[0]}
+
+    rewards = np.concatenate([episode.rewards for episode in episodes])
+    return replace(first, observations=join("observations"), actions=join("actions"), rewards=rewards)
+
+
+def _join(arrays: list[np.ndarray], name: str) -> np.ndarray:
+    shapes = {array.shape[1:] for array in arrays}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"{name!r} has values of the shapes {sorted(shapes)}, which one array cannot hold; store pictures of "
+            "different sizes encoded (PNG, JPEG)"
+        )
+    return np.concatenate(arrays)
 
 
 def take_steps(sequence: TokenSequence, starts_S: np.ndarray, first: int, last: int) -> TokenSequence:

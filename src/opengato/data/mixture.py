@@ -13,9 +13,13 @@ import numpy as np
 
 from opengato.core.config import choose
 from opengato.core.episode import Episode
+from opengato.core.returns import return_unit, with_returns
+from opengato.core.sequence import TokenSequence
 from opengato.core.serialize import Serializer
 from opengato.data.documents import Document, DocumentMaker, is_text
 from opengato.data.packing import Rows
+from opengato.data.returns import expert_returns, good_enough
+from opengato.data.rules import Prompter, Rules
 from opengato.data.store import EpisodeStore
 
 MIN_GAP = 16  # slots; a shorter stretch of text teaches too little to be worth a begin marker
@@ -29,12 +33,14 @@ class SourceConfig:
 
     `weight` is its share of positions relative to the other sources. `tasks` (names or patterns such as `babyai/*`)
     restricts it; empty means all. Its tasks are drawn uniformly unless `task_weights` gives theirs (others count 1).
+    `rules` say which of its episodes are used, and how they become documents.
     """
 
     path: str
     weight: float = 1.0
     tasks: tuple[str, ...] = ()
     task_weights: dict[str, float] = field(default_factory=dict)
+    rules: Rules = field(default_factory=Rules)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,8 +74,12 @@ class Source:
         by_task = np.argsort(self.store.task_E, kind="stable")
         counts = np.bincount(self.store.task_E, minlength=len(self.store.task_names))
         pieces = dict(zip(self.store.task_names, np.split(by_task, np.cumsum(counts)[:-1]), strict=True))
-        self._episodes = [pieces[task] for task in self.tasks]
-        self._measure(maker, length)
+        self.rules, self._maker = config.rules, maker
+        best = expert_returns(self.store) if config.rules.returns else {}
+        self._units = {task: return_unit(value) for task, value in best.items()}
+        self._episodes = self._keep([pieces[task] for task in self.tasks])
+        self._prompter = self._make_prompter() if config.rules.prompt > 0 else None
+        self._measure(length)
 
     def _select(self, config: SourceConfig) -> list[str]:
         known = list(self.store.tasks())
@@ -83,25 +93,83 @@ class Source:
             chosen.update(dict.fromkeys(matches))
         return list(chosen)
 
-    def _measure(self, maker: DocumentMaker, length: int) -> None:
+    def _keep(self, episodes: list[np.ndarray]) -> list[np.ndarray]:
+        """Those of each task's episodes that are good enough."""
+        share = self.rules.min_return
+        if share is None:
+            return episodes
+        return_E = self.store.column("episode_return")
+        return [
+            piece[good_enough(return_E[piece], task, share)] for task, piece in zip(self.tasks, episodes, strict=True)
+        ]
+
+    def _make_prompter(self) -> Prompter:
+        used_E = np.zeros(len(self.store), bool)
+        used_E[np.concatenate(self._episodes)] = True
+        return Prompter(self.rules, self.store, used_E, self._maker, self.read)
+
+    def _measure(self, length: int) -> None:
         """Lengths (in positions, at most T) of a fixed sample, and whether all of it is plain text."""
         generator = _generator(_SAMPLE_KEY, 0)
         lengths, texts = [], []
         for _ in range(_SAMPLE):
             index = self.draw(generator)
             with _Naming(self, index):
-                episode = self.store[index]
-                texts.append(is_text(episode))
-                lengths.append(len(maker.make(episode, length, generator)))
+                texts.append(is_text(self.store[index]))
+                lengths.append(len(self.document(index, length, generator)))
         self.lengths = np.array(lengths)
         self.mean_length = float(self.lengths.mean())
         self.is_text = all(texts)
+        if self.is_text and self.rules != Rules():
+            raise ValueError(f"source {self.name!r} is plain text, which takes no `rules`: received {self.rules}")
+        if self._prompter is not None and not self._can_prompt(self._prompter, length):
+            raise ValueError(
+                f"source {self.name!r}: `prompt` is {self.rules.prompt}, but none of {_SAMPLE} documents can get one: "
+                f"no task has two episodes of one policy, or no step fits {self.rules.prompt_length:g} of a row of "
+                f"{length} positions; raise `length` or `prompt_length`, or ask for no prompts"
+            )
+
+    def _can_prompt(self, prompter: Prompter, length: int) -> bool:
+        generator = _generator(_SAMPLE_KEY, 1)
+        drawn = (self.draw(generator) for _ in range(_SAMPLE))
+        return any(prompter.shown(index, self.read(index), length, generator) is not None for index in drawn)
 
     def draw(self, generator: np.random.Generator) -> int:
         """The index of an episode."""
         task = min(int(np.searchsorted(self._cumulative, generator.random(), side="right")), len(self.tasks) - 1)
         episodes = self._episodes[task]
         return int(episodes[generator.integers(len(episodes))])
+
+    def read(self, index: int) -> Episode:
+        """An episode as it is trained on: with its returns in sight, if the rules say so."""
+        episode = self.store[index]
+        if not self.rules.returns or is_text(episode):
+            return episode
+        return with_returns(episode, self._units[episode.task])
+
+    def document(self, index: int, limit: int, generator: np.random.Generator) -> TokenSequence:
+        """The document that an episode becomes, in at most `limit` positions; the rules leave plain text alone.
+
+        The generator is asked for no more than the rules need, so that a source without any keeps its order.
+        """
+        episode = self.read(index)
+        if is_text(episode):
+            return self._maker.make(episode, limit, generator)
+        if self.rules.pairs > 1:
+            others = self._others(index, generator)
+            return self._maker.make_joined([episode, *map(self.read, others)], limit)
+        if self._prompter is not None and generator.random() < self.rules.prompt:
+            prompted = self._prompter.document(index, episode, limit, generator)
+            if prompted is not None:
+                return prompted
+        return self._maker.make(episode, limit, generator)
+
+    def _others(self, index: int, generator: np.random.Generator) -> list[int]:
+        """Different episodes of the same task, to be joined with one: fewer than `pairs` - 1 if it has no more."""
+        task = self.tasks.index(self.store.task(index))
+        peers = self._episodes[task][self._episodes[task] != index]
+        count = min(self.rules.pairs - 1, len(peers))
+        return generator.choice(peers, count, replace=False).tolist()
 
     def phase(self, generator: np.random.Generator) -> float:
         """Positions from here to the next document's start, in an endless chain of documents of this source."""
@@ -213,8 +281,7 @@ class Mixture:
         source = self.sources[s]
         index = source.draw(generator)
         with _Naming(source, index, group):
-            episode: Episode = source.store[index]
-            return Document(sequence=self.maker.make(episode, limit, generator), source=s, episode=index)
+            return Document(sequence=source.document(index, limit, generator), source=s, episode=index)
 
 
 def _generator(seed: int, index: int) -> np.random.Generator:

@@ -103,7 +103,7 @@ class _Slot:
         if "success" in info:
             self.success = bool(self.success or info["success"])
         self.truncated = bool(truncated) or (step + 1 >= run.limit and not self.terminated)
-        self.observed = Observed(raw, run.family.observation(raw))
+        self.observed = Observed(raw, run.family.observation(raw), float(reward))
         self._show()
         return self.terminated or self.truncated
 

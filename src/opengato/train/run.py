@@ -16,9 +16,12 @@ import torch
 from opengato.agent.model import Agent
 from opengato.agent.model import Config as AgentConfig
 from opengato.core.batch import PackedBatch
-from opengato.core.config import choose
+from opengato.core.config import choose, to_json
+from opengato.core.returns import EXPERT_RETURNS
 from opengato.data.loader import Loader, LoaderConfig
 from opengato.data.mixture import Mixture, MixtureConfig, SourceConfig
+from opengato.data.returns import expert_returns
+from opengato.data.rules import Rules
 from opengato.data.store import EpisodeStore
 from opengato.rollout import CollectJob
 from opengato.train import loop
@@ -29,7 +32,8 @@ from opengato.train.prepare import collect_store, fit_statistics, import_stores
 class Recipe:
     """Everything a run needs. `weights` are shares of positions; keys of `collect` and names in `imports` are sources.
 
-    Collected data lie in `DATA/<recipe>/<source>`, imported corpora in `DATA/<source>/train`.
+    `rules` are the data rules of sources, the default ones where it names none. Collected data lie in
+    `DATA/<recipe>/<source>`, imported corpora in `DATA/<source>/train`.
     """
 
     name: str
@@ -38,12 +42,18 @@ class Recipe:
     collect: dict[str, tuple[CollectJob, ...]] = field(default_factory=dict)
     imports: tuple[str, ...] = ()
     task_weights: dict[str, dict[str, float]] = field(default_factory=dict)
+    rules: dict[str, Rules] = field(default_factory=dict)
     loader: LoaderConfig = field(default_factory=LoaderConfig)
     rows_per_group: int = 8
 
     def __post_init__(self) -> None:
         for name in self.weights:
             choose(name, [*self.collect, *self.imports], what="source in `weights`")
+        for name, rules in self.rules.items():
+            if rules != Rules():
+                choose(name, self.weights, what="source in `rules`")
+        # Each source has its entry, so that a setting such as `rules.babyai.prompt=0.25` finds what it changes.
+        object.__setattr__(self, "rules", {name: self.rules.get(name, Rules()) for name in self.weights})
 
     @property
     def rows(self) -> int:
@@ -80,7 +90,10 @@ def mixture_config(recipe: Recipe, data: Path) -> MixtureConfig:
     """The recipe's mixture over the folders of its data."""
     sources = {
         name: SourceConfig(
-            path=str(recipe.folder(name, data)), weight=weight, task_weights=recipe.task_weights.get(name, {})
+            path=str(recipe.folder(name, data)),
+            weight=weight,
+            task_weights=recipe.task_weights.get(name, {}),
+            rules=recipe.rules[name],
         )
         for name, weight in recipe.weights.items()
     }
@@ -113,10 +126,12 @@ def make_card(recipe: Recipe, data: Path, sources: list[str]) -> dict[str, Any]:
     for name in sources:
         store = EpisodeStore(recipe.folder(name, data))
         tasks += list(store.tasks())
+        rules = recipe.rules[name]
         described[name] = {
             "episodes": len(store),
             "share": recipe.weights[name] / sum(recipe.weights.values()),
             "fingerprint": store.fingerprint,
+            **({} if rules == Rules() else {"rules": to_json(rules)}),
             **{key: store.extra[key] for key in ("title", "licence", "packages", "synthetic") if key in store.extra},
         }
     packages = ("opengato", "torch", "numpy", "minigrid", "metaworld", "mujoco", "gymnasium")
@@ -126,9 +141,23 @@ def make_card(recipe: Recipe, data: Path, sources: list[str]) -> dict[str, Any]:
         "tasks": tasks,
         "sources": sources,
         "data": described,
+        **({EXPERT_RETURNS: returns} if (returns := returns_of(recipe, data)) else {}),
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, {platform.system()}",
         "versions": {name: _version(name) for name in packages},
     }
+
+
+def returns_of(recipe: Recipe, data: Path) -> dict[str, float]:
+    """The expert return of each task that is trained with its returns in sight; acting counts in the same units."""
+    found: dict[str, float] = {}
+    for name, rules in recipe.rules.items():
+        for task, best in expert_returns(EpisodeStore(recipe.folder(name, data))).items() if rules.returns else ():
+            if found.setdefault(task, best) != best:
+                raise ValueError(
+                    f"two sources with `returns` hold {task!r}, with expert returns {found[task]:g} and {best:g}; "
+                    "join their stores, or leave the task to one of them"
+                )
+    return found
 
 
 def _version(name: str) -> str | None:
