@@ -23,8 +23,9 @@ from opengato.core.sequence import UNREAD, concatenate
 from opengato.data.documents import Document
 from opengato.data.packing import pack_documents
 from opengato.rollout import rollout
-from tests.agent.test_acting import WINDOW, best_values
+from tests.agent.test_acting import WINDOW, best_values, forward
 from tests.agent.toy import ToyFamily, task
+from tests.close import assert_close
 from tests.tiny import ACTION, ENCODINGS, OBSERVATION, caption_episode, tiny_agent, toy_episode
 
 MOVE = {"move": ACTION["move"]}
@@ -130,6 +131,32 @@ def test_acting_in_one_pass_is_the_teacher_forced_choice(
         for field, value in best_values(agent, sequence, step).items():
             np.testing.assert_allclose(episode.actions[field][step], value, err_msg=f"step {step}, {field}")
     assert len(set(episode.actions["move"].tolist())) > 1
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_last_states_of_rows_of_any_length_are_those_of_the_full_pass(count: int) -> None:
+    """Also where a row is read in parts of the context, and its last positions lie in two of them."""
+    agent = tiny_agent("tokens", window=WINDOW)
+    whole = agent.serializer.episode(toy_episode(steps=12))
+    unmarked = replace(whole, predict_T=np.zeros(len(whole), bool))
+    lengths = [agent.context + extra for extra in (-20, 0, 1, 2, 3, agent.context + 1)]
+    assert max(lengths) <= len(whole)
+    parts = [unmarked.take(np.arange(len(whole)) < length) for length in lengths]
+    received = Decoding(agent, len(parts)).feed_for(list(range(len(parts))), parts, count)
+    expected = torch.stack([forward(agent, part)[-count:] for part in parts])
+    assert_close(received, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("parallel", [True, False])
+def test_side_by_side_is_one_by_one(toy_family: ToyFamily, parallel: bool) -> None:
+    agent = (parallel_agent if parallel else tiny_agent)("tokens", window=WINDOW)
+
+    def run(num_envs: int) -> list[np.ndarray]:
+        policy = AgentPolicy(agent, temperature=1.0, rows=num_envs, limits=Limits(history=2, top_k=3))
+        return [episode.actions["force"] for episode in rollout(task(), policy, episodes=5, seed=3, num_envs=num_envs)]
+
+    for mine, theirs in zip(run(3), run(1), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

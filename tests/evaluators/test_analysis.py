@@ -101,6 +101,8 @@ def test_a_map_tells_apart_what_differs(tmp_path: Path, monkeypatch: pytest.Monk
     assert body["config"]["components"] == 50
     again = embedding_map.embedding_map(tiny_agent(), ["toy/act", "prose/write"], Config(episodes=12, length=20))
     assert again == found
+    with pytest.raises(ValueError, match="received layer 0, expected one from 1 to 2"):
+        embedding_map.embedding_map(tiny_agent(), ["toy/act"], Config(layer=0))
     with pytest.raises(ValueError, match="received 2 episodes of 2 tasks, expected at least 8"):
         embedding_map.embedding_map(tiny_agent(), ["toy/act", "prose/write"], Config(episodes=1))
 

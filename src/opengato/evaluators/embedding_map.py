@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,8 +83,9 @@ def embedding_map(agent: Agent, tasks: Sequence[str], config: Config | None = No
     """The map of `tasks` in the eyes of an agent; ImportError says how to get scikit-learn."""
     config = config or Config()
     depth = trunk_of(agent, 1).depth
-    layer = config.layer or (depth + 1) // 2
+    layer = (depth + 1) // 2 if config.layer is None else config.layer
     trunk_of(agent, layer)
+    manifold()  # what is missing is told before minutes of episodes
     rng = np.random.default_rng(config.seed)
     vectors, names = [], []
     for task in tasks:
@@ -154,14 +156,19 @@ def principal_components(x_ND: np.ndarray, components: int) -> np.ndarray:
     return centred_ND @ directions_KD[:components].T
 
 
-def t_sne(x_NK: np.ndarray, perplexity: float, seed: int) -> np.ndarray:
-    """Points (N, 2) whose neighbourhoods are those of x; a perplexity too large for N is lowered to a third of it."""
+def manifold() -> ModuleType:
+    """The module of scikit-learn that knows t-SNE; ImportError says how to get it."""
     try:
-        from sklearn.manifold import TSNE
+        import sklearn.manifold
     except ModuleNotFoundError as error:
         raise ImportError("a map of tasks needs scikit-learn; run: pip install 'opengato[analysis]'") from error
+    return sklearn.manifold
+
+
+def t_sne(x_NK: np.ndarray, perplexity: float, seed: int) -> np.ndarray:
+    """Points (N, 2) whose neighbourhoods are those of x; a perplexity too large for N is lowered to a third of it."""
     fitting = min(perplexity, (len(x_NK) - 1) / 3)
-    return TSNE(perplexity=fitting, init="pca", random_state=seed).fit_transform(x_NK)
+    return manifold().TSNE(perplexity=fitting, init="pca", random_state=seed).fit_transform(x_NK)
 
 
 def neighbour_shares(x_NK: np.ndarray, tasks: Sequence[str]) -> dict[str, float]:
