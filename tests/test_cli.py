@@ -17,6 +17,7 @@ import pytest
 
 from opengato import cli
 from opengato.cli import machine
+from opengato.cli.argument_types import Acting
 from opengato.cli.arguments import COMMANDS
 from tests.house import PACKAGE
 
@@ -74,12 +75,15 @@ def test_every_option_is_explained(name: str, capsys: Output) -> None:
 
 
 def explanations(arguments: type) -> dict[str, str]:
-    """The line below each field of a class of arguments."""
-    text = (PACKAGE / "cli" / "arguments.py").read_text(encoding="utf-8")
-    body = text.split(f"class {arguments.__name__}:")[1].split("\n\n\n")[0]
-    found = re.findall(r'^    (\w+): .*\n    """(.*)"""$', body, flags=re.MULTILINE)
-    assert [field for field, _ in found] == [*inspect.signature(arguments).parameters]
-    return dict(found)
+    """The line below each field of a class of arguments; those of `Acting` where it is one of them."""
+    body = inspect.getsource(arguments)
+    found = dict(re.findall(r'^    (\w+): .*\n    """(.*)"""$', body, flags=re.MULTILINE))
+    assert [*found] == [*inspect.signature(arguments).parameters]
+    for name, parameter in inspect.signature(arguments).parameters.items():
+        if "Acting" in str(parameter.annotation):
+            del found[name]
+            found |= explanations(Acting)
+    return found
 
 
 def test_overview_names_every_command(capsys: Output) -> None:

@@ -235,7 +235,45 @@ def test_evaluate(trained: Path, capsys: Output) -> None:
     seen = capsys.readouterr()
     assert TASK in seen.out
     assert "written: out/report.json" in seen.err
-    assert json.loads(Path("out/report.json").read_text())["results"][0]["num_samples"] == 2
+    body = json.loads(Path("out/report.json").read_text())
+    assert body["results"][0]["num_samples"] == 2
+    assert body["agent"]["acting"] == "temperature 0"
+    words = "--episodes 2 --temperature 0.5 --top-k 3 --history 1 --window 20 --json out/report.json"
+    assert cli.main(["evaluate", str(trained), *words.split()]) == 0
+    body = json.loads(Path("out/report.json").read_text())
+    assert body["agent"]["acting"] == "temperature 0.5, top_k 3, history 1, window 20"
+    assert "received history=0" in (capsys.readouterr() and wrong(capsys, "evaluate", str(trained), "--history", "0"))
+
+
+def test_evaluate_draws(trained: Path) -> None:
+    pytest.importorskip("matplotlib")
+    words = ["evaluate", str(trained), "--episodes", "2", "--plot", "tasks.png", "--plot-kind", "tasks"]
+    assert cli.main(words) == 0
+    assert is_png("tasks.png")
+
+
+def is_png(path: str) -> bool:
+    return Path(path).read_bytes().startswith(b"\x89PNG")
+
+
+def test_analyse(trained: Path, capsys: Output) -> None:
+    pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
+    words = ["analyse", "embeddings", str(trained), "--episodes", "5", "--out", "a/map.png"]
+    assert cli.main([*words, "--tasks", f"{TASK},caption/emoji"]) == 0
+    assert "same task by chance: 0.44" in capsys.readouterr().out
+    assert {point["task"] for point in json.loads(Path("a/map.json").read_text())["points"]} == {TASK, "caption/emoji"}
+    assert "expected one from 1 to 1" in wrong(capsys, *words, "--layer", "2")
+    words = ["analyse", "attention", str(trained), "--words", "2", "--out", "a/look.png"]
+    assert cli.main(words) == 0
+    seen = capsys.readouterr()
+    assert "written: " in seen.out
+    assert "a/look.json" in seen.err
+    Image.new("RGB", (20, 30), "red").save("red.png")
+    assert cli.main([*words, "--picture", "red.png"]) == 0
+    assert "but caption/emoji has" in (capsys.readouterr() and wrong(capsys, *words, "--index", "100000"))
+    assert is_png("a/map.png")
+    assert is_png("a/look.png")
 
 
 def test_data_rules_from_the_recipe_to_the_agent(trained: Path, capsys: Output) -> None:
@@ -258,7 +296,7 @@ def test_data_rules_from_the_recipe_to_the_agent(trained: Path, capsys: Output) 
 
 
 def test_play_tells_the_agent_what_is_asked(trained: Path, capsys: Output) -> None:
-    words = ["play", str(trained), TASK, "--out", "a.webp", "--size", "32", "--seed", "3", "--json"]
+    words = ["play", str(trained), TASK, "--out", "a.webp", "--size", "32", "--seed", "3", "--json", "--history", "2"]
     assert cli.main([*words, "--instruction", "go to the green key"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["told"] == "go to the green key"
@@ -287,14 +325,16 @@ class Parrot:
 
 
 def test_a_conversation_keeps_pictures_and_settings(tmp_path: Path) -> None:
-    talk = chat.Conversation(Parrot(), Chat(agent="x", temperature=0.7, length=80, seed=5))
-    assert talk.answer("hello") == "0 pictures, 'hello', {'max_new_tokens': 80, 'temperature': 0.7, 'seed': 5}"
+    talk = chat.Conversation(Parrot(), Chat(agent="x", temperature=0.7, length=80, seed=5, top_k=9))
+    assert talk.answer("hello") == (
+        "0 pictures, 'hello', {'max_new_tokens': 80, 'temperature': 0.7, 'seed': 5, 'top_p': 0.95, 'top_k': 9}"
+    )
     Image.new("RGBA", (4, 2), (255, 0, 0, 0)).save(tmp_path / "clear.png")
     assert talk.answer(f"/image {tmp_path / 'clear.png'}") == ""
     assert talk.pictures[0].getpixel((0, 0)) == (255, 255, 255), "what is clear must be white, not black"
     assert talk.answer("/temperature 0") == talk.answer("/length 3") == ""
     assert talk.answer("what is it?") == (
-        "1 pictures, 'what is it?', {'max_new_tokens': 3, 'temperature': 0.0, 'seed': 6}"
+        "1 pictures, 'what is it?', {'max_new_tokens': 3, 'temperature': 0.0, 'seed': 6, 'top_p': 0.95, 'top_k': 9}"
     )
     assert talk.answer("/clear") == ""
     assert talk.pictures == []

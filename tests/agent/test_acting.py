@@ -14,7 +14,7 @@ import torch
 
 from opengato.agent.generate import Decoding
 from opengato.agent.model import Agent
-from opengato.agent.policy import AgentPolicy
+from opengato.agent.policy import AgentPolicy, Limits
 from opengato.agent.slots import slots_of
 from opengato.core.episode import Episode
 from opengato.core.modality import Sampling
@@ -102,7 +102,7 @@ def test_a_demonstration_is_read_before_the_first_step(encoding: str) -> None:
     agent = tiny_agent(encoding, window=200)
     shown = toy_episode(1, steps=3, instruction="another instruction")
     seen = [{name: column[step] for name, column in toy_episode(2).observations.items()} for step in range(2)]
-    policy = AgentPolicy(agent, rows=2, prompt=shown, prompt_length=200)
+    policy = AgentPolicy(agent, rows=2, prompt=shown, limits=Limits(prompt_length=200))
     policy.begin(1, task(), "go on", None, seed=0)
     acted = []
     for values in seen:

@@ -10,7 +10,7 @@ import pytest
 
 from opengato.agent.model import Agent
 from opengato.agent.opening import first_steps
-from opengato.agent.policy import AgentPolicy, SinglePolicy
+from opengato.agent.policy import AgentPolicy, Limits, SinglePolicy
 from opengato.core.episode import ArraySpec, Episode
 from opengato.core.policy import Observed
 from opengato.core.returns import EXPERT_RETURNS, with_returns
@@ -57,7 +57,7 @@ def assert_same_tokens(read: TokenSequence, trained: TokenSequence) -> None:
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_prompt_is_laid_out_as_in_training(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
     agent, shown = tiny_agent(encoding), toy_episode(1, steps=3, instruction="another")
-    read, episode = acted(monkeypatch, agent, toy_episode(2, steps=4), prompt=shown, prompt_length=500)
+    read, episode = acted(monkeypatch, agent, toy_episode(2, steps=4), prompt=shown, limits=Limits(prompt_length=500))
     assert_same_tokens(read, agent.serializer.episode(episode, shown))
     maker, generator = DocumentMaker(agent.serializer), np.random.default_rng(0)
     assert_same_tokens(read, maker.make_prompted(episode, shown, 500, generator))
@@ -135,7 +135,9 @@ def test_returns_are_seen_as_in_training(monkeypatch: pytest.MonkeyPatch, encodi
     agent = with_card(tiny_agent(encoding), expert)
     seen, shown = replace(toy_episode(2), rewards=REWARDS), replace(toy_episode(1, steps=2), rewards=REWARDS[:2])
     target = seen.episode_return
-    read, episode = acted(monkeypatch, agent, seen, target_return=target, prompt=shown, prompt_length=500)
+    read, episode = acted(
+        monkeypatch, agent, seen, target_return=target, prompt=shown, limits=Limits(prompt_length=500)
+    )
     unit = abs(expert)
     trained = agent.serializer.episode(with_returns(episode, unit), with_returns(shown, unit))
     assert_same_tokens(read, trained)

@@ -57,6 +57,8 @@ def test_episodes_of_one_policy_draw_differently_and_forget_the_past(agent: Agen
     second = [policy.act(observation) for _ in range(12)]
     assert first != second
     greedy = agent.policy(task.id)
+    forgetful = agent.policy(task.id, temperature=1.0, top_k=1, history=1, window=8)
+    assert len({forgetful.act(observation) for _ in range(12)}) == 1, "no past, no choice"
     runs = []
     for _ in range(2):
         greedy.reset("go to the ball")
@@ -67,6 +69,8 @@ def test_episodes_of_one_policy_draw_differently_and_forget_the_past(agent: Agen
 def test_what_it_cannot_use_is_told(agent: Agent) -> None:
     with pytest.raises(ValueError, match="unknown task 'babyai/GoToLocl'; did you mean 'babyai/GoToLocal'"):
         agent.policy("babyai/GoToLocl")
+    with pytest.raises(TypeError, match="topk"):
+        agent.policy("babyai/GoToLocal", topk=3)
     policy = agent.policy("babyai/GoToLocal")
     observation = {"image": np.full((7, 7, 3), 99, np.uint8), "direction": 0, "mission": ""}
     with pytest.raises(ValueError, match=r"observation 'view' of 'babyai/GoToLocal'.*\[0, 99\]"):

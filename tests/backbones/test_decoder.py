@@ -113,6 +113,80 @@ def test_the_window_is_what_a_layer_reaches_back_and_the_instruction_stays(promp
     assert reached == [*kept, 11, 12, 13, 14, 15]
 
 
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_depth_carries_what_lies_beyond_the_window_forward_and_cached(depth: int) -> None:
+    """`depth` layers reach `depth` * (window - 1) positions back, as with Transformer-XL, and not one further."""
+    config = replace(CONFIG, depth=depth, sinks=0)
+    made, length = our_decoder(config), 20
+    x = torch.randn(1, length, config.width, requires_grad=True)
+    position = torch.arange(length)[None]
+    places = torch.zeros_like(position), position, torch.zeros_like(position, dtype=torch.bool)
+    (made(x, *places)[0, -1] * torch.randn(config.width)).sum().backward()
+    assert x.grad is not None
+    reached = (x.grad[0].abs().amax(-1) > 0).nonzero()[:, 0].tolist()
+    assert reached == list(range(length - 1 - depth * (config.window - 1), length))
+
+    def cached(x: Tensor) -> Tensor:
+        cache = made.new_cache(1)
+        full = torch.ones(1, 1, dtype=torch.bool)
+        for t in range(length):
+            here = position[:, t : t + 1]
+            h = made.extend(x[:, t : t + 1], here, ~full, full, cache, torch.tensor([0]))
+        return h[0, 0]
+
+    with torch.inference_mode():
+        before = cached(x)
+        for age in range(1, 4 * config.window):
+            changed = x.detach().clone()
+            changed[0, length - 1 - age] += 1
+            after = cached(changed)
+            assert torch.equal(after, before) == (age > depth * (config.window - 1)), age
+            assert_close(after, made(changed, *places)[0, -1], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("window", [1, 3, 11])
+@torch.inference_mode()
+def test_a_cache_of_another_window_is_a_trunk_of_that_window(window: int) -> None:
+    made = our_decoder()
+    other = replace(CONFIG, window=window).build()
+    other.load_state_dict(made.state_dict())
+    x, position = torch.randn(1, 40, CONFIG.width), torch.arange(40)[None]
+    places = position, position < 2
+    expected = other(x, torch.zeros_like(position), *places)
+    received = made.extend(x, *places, torch.ones_like(position).bool(), made.new_cache(1, window), torch.tensor([0]))
+    assert_close(received, expected, atol=1e-4, rtol=1e-4)
+    usual = made.extend(x, *places, torch.ones_like(position).bool(), made.new_cache(1), torch.tensor([0]))
+    assert (usual - expected)[:, 15:].abs().amax() > 0.01
+
+
+@torch.inference_mode()
+def test_the_stream_after_a_block_is_what_a_trunk_that_ends_there_normalises() -> None:
+    made, x = our_decoder(), torch.randn(2, 16, CONFIG.width)
+    places = DOCUMENT, POSITION, PROMPT
+    streams = list(made.residuals(x, *places))
+    assert len(streams) == made.depth
+    for number, stream in enumerate(streams, start=1):
+        shorter = replace(CONFIG, depth=number).build()
+        shorter.load_state_dict({k: v for k, v in made.state_dict().items() if k in shorter.state_dict()})
+        assert torch.equal(made.norm(stream), shorter(x, *places))
+
+
+@torch.inference_mode()
+def test_attention_is_shown_as_it_is_paid() -> None:
+    """With values of its own a block must end where the weights shown say."""
+    made, x = our_decoder(), torch.randn(2, 16, CONFIG.width)
+    places = DOCUMENT, POSITION, PROMPT
+    streams = [x, *made.residuals(x, *places)]
+    for layer, block in enumerate(made.blocks, start=1):
+        assert isinstance(block, decoder.Block)
+        weights = made.attention(layer, x, *places)
+        assert ((weights > 0) == seen(CONFIG)).all()
+        value = block.qkv(block.norm_attention(streams[layer - 1])).chunk(3, dim=-1)[2].unflatten(-1, (4, -1))
+        mixed = torch.einsum("bhts,bshk->bthk", weights, value).flatten(2)
+        after = streams[layer - 1] + block.out(mixed)
+        assert_close(after + block.feed_forward(block.norm_hidden(after)), streams[layer], atol=1e-4, rtol=1e-4)
+
+
 def test_a_config_whose_heads_cannot_turn_is_refused() -> None:
     for wrong in ({"width": 30}, {"width": 12, "heads": 4}):
         with pytest.raises(ValueError, match="must be a whole even number"):

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from opengato.nn.attention import attend, same_document, visible
+from opengato.nn.attention import attend, attention_weights, same_document, visible
+from tests.close import assert_close
 
 
 def test_attention_is_a_softmax_over_what_is_seen() -> None:
@@ -29,6 +30,19 @@ def test_attention_is_a_softmax_over_what_is_seen() -> None:
         weights = [math.exp(score - max(scores)) for score in scores]
         mixed = sum(w * v[b, h, s].double().numpy() for w, s in zip(weights, seen, strict=True)) / sum(weights)
         np.testing.assert_allclose(received[b, h, t], mixed, atol=1e-5)
+
+
+def test_the_weights_are_those_that_attention_sums_values_with() -> None:
+    generator = torch.Generator().manual_seed(2)
+    q, k, v = (2 * torch.randn(2, 3, 6, 4, generator=generator) for _ in range(3))
+    mask = torch.rand(2, 6, 6, generator=generator) < 0.6
+    mask |= torch.eye(6, dtype=torch.bool)
+    weights = attention_weights(q, k, mask)
+    assert (weights.masked_select(~mask[:, None]) == 0).all()
+    assert_close(weights.sum(-1), torch.ones(2, 3, 6))
+    assert_close(weights @ v, attend(q, k, v, mask))
+    # What is summed are the values themselves: with unit vectors for values, the weights come out of `attend`.
+    assert_close(weights, attend(q, k, torch.eye(6).expand(2, 3, 6, 6), mask))
 
 
 @pytest.mark.parametrize(("window", "kept"), [(1, 0), (3, 0), (3, 2), (4, 1), (100, 5)])

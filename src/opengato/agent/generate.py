@@ -1,6 +1,6 @@
 """Cached decoding: feed sequences, sample what comes next.
 
-Letters: B rows, T slots, D width.
+Letters: B rows, T slots, N last positions of each row, D width.
 """
 
 from __future__ import annotations
@@ -28,15 +28,18 @@ IMAGE = ArraySpec(name="image", kind="image", shape=(-1, -1, 3), dtype="uint8")
 
 
 class Decoding:
-    """Several sequences of one agent, decoded side by side; row b has its own length and its own past."""
+    """Several sequences of one agent, decoded side by side; row b has its own length and its own past.
 
-    def __init__(self, agent: Agent, rows: int):
+    `window` is how many positions a layer sees of it (default: as many as in training).
+    """
+
+    def __init__(self, agent: Agent, rows: int, window: int | None = None):
         backbone = agent.backbone
         if not isinstance(backbone, CachedBackbone):
             raise ValueError(f"{type(backbone).__name__} cannot decode step by step: it keeps no cache")
         self.agent = agent
         self.backbone = backbone
-        self.cache = backbone.new_cache(rows)
+        self.cache = backbone.new_cache(rows, window)
         self.length = [0] * rows
 
     def reset(self, row: int) -> None:
@@ -44,9 +47,13 @@ class Decoding:
         self.cache.reset(row)
         self.length[row] = 0
 
-    @torch.inference_mode()
     def feed(self, rows: list[int], sequences: list[TokenSequence]) -> Tensor:
         """Append a sequence to each row; the hidden state h_BD after the last position of each."""
+        return self.feed_for(rows, sequences, 1)[:, 0]
+
+    @torch.inference_mode()
+    def feed_for(self, rows: list[int], sequences: list[TokenSequence], count: int) -> Tensor:
+        """Append a sequence to each row; the hidden states h_BND after the last `count` positions of each."""
         for row, sequence in zip(rows, sequences, strict=True):
             if len(sequence) == 0 or sequence.position_T[0] != self.length[row]:
                 raise ValueError(
@@ -56,7 +63,9 @@ class Decoding:
         for row, sequence in zip(rows, sequences, strict=True):
             self.length[row] += len(sequence)
         limit = self.agent.context
-        last_BD = torch.zeros(len(rows), self.backbone.width, device=self.agent.device)
+        last_BND = torch.zeros(len(rows), count, self.backbone.width, device=self.agent.device)
+        first_B = torch.tensor([len(sequence) - count for sequence in sequences], device=self.agent.device)
+        wanted_BN = first_B[:, None] + torch.arange(count, device=self.agent.device)
         longest = max(len(sequence) for sequence in sequences)
         for start in range(0, longest, limit):
             members = [b for b, sequence in enumerate(sequences) if len(sequence) > start]
@@ -66,17 +75,19 @@ class Decoding:
             rows_B = torch.tensor([rows[b] for b in members], device=self.agent.device)
             places = (slots.position_BT, slots.prompt_BT, slots.mask_BT)
             h_BTD = self.backbone.extend(x_BTD, *places, self.cache, rows_B)
-            ends_B = slots.mask_BT.sum(1) - 1
-            last_BD[members] = h_BTD[torch.arange(len(members)), ends_B]
-        return last_BD
+            here_BN = wanted_BN[members] - start
+            within_BN = (here_BN >= 0) & (here_BN < slots.mask_BT.sum(1)[:, None])
+            found_BND = h_BTD[torch.arange(len(members))[:, None], here_BN.clamp(0, h_BTD.shape[1] - 1)]
+            last_BND[members] = torch.where(within_BN[..., None], found_BND, last_BND[members])
+        return last_BND
 
     @torch.inference_mode()
     def sample(self, h_BD: Tensor, name: str, spec: ArraySpec, sampling: Sampling) -> np.ndarray:
         """One payload row of modality `name` for each hidden state: (B, *payload_shape)."""
         return self.agent.modality(name).sample(h_BD, spec, sampling).cpu().numpy()
 
-    def sequence(self, name: str, row: int, payload: np.ndarray, step: int) -> TokenSequence:
-        """Sampled payload rows (n, ...) as the sequence to feed next into `row`."""
+    def sequence(self, name: str, row: int, payload: np.ndarray, step: int, local: int = -1) -> TokenSequence:
+        """Sampled payload rows (n, ...) as the sequence to feed next into `row`; `local` as `local_T` has it."""
         names = self.agent.config.layout.order
         count = len(payload)
         start = self.length[row]
@@ -86,7 +97,7 @@ class Decoding:
             payload={name: payload},
             predict_T=np.zeros(count, bool),
             step_T=np.full(count, step, np.int32),
-            local_T=np.full(count, -1, np.int32),
+            local_T=np.full(count, local, np.int32),
             position_T=np.arange(start, start + count, dtype=np.int32),
         )
 
@@ -133,6 +144,7 @@ def generate(
     inputs: list[Any] | str,
     max_new_tokens: int = 64,
     sampling: Sampling | None = None,
+    window: int | None = None,
 ) -> str:
     """Write text after `inputs`: pictures (PIL, arrays (H, W, 3) uint8, encoded bytes) and strings.
 
@@ -140,7 +152,7 @@ def generate(
     """
     inputs = [inputs] if isinstance(inputs, str) else list(inputs)
     serializer = agent.serializer
-    decoding = Decoding(agent, 1)
+    decoding = Decoding(agent, 1, window)
     name = serializer.layout.modality("action", TEXT)
     sampling = sampling or Sampling()
     h_BD = decoding.feed([0], [read(agent, inputs)])

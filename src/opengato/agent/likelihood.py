@@ -27,7 +27,7 @@ def log_likelihood(agent: Agent, episodes: list[Episode]) -> list[np.ndarray]:
     """Negative log-likelihood (nats) of each predicted position of each episode, in order."""
     sequences = [agent.serializer.episode(episode) for episode in episodes]
     results: list[np.ndarray] = [np.zeros(0)] * len(sequences)
-    for members in _blocks(sequences):
+    for members in blocks(sequences):
         block = [sequences[i] for i in members]
         slots, h_BTD = _hidden(agent, block)
         rows, width = slots.mask_BT.shape
@@ -49,7 +49,7 @@ def embed(agent: Agent, inputs: list[list[Any]]) -> np.ndarray:
     """The mean hidden state of each list of pictures and strings: (n, D) float32."""
     sequences = [read(agent, items) for items in inputs]
     vectors = np.zeros((len(sequences), agent.backbone.width), np.float32)
-    for members in _blocks(sequences):
+    for members in blocks(sequences):
         slots, h_BTD = _hidden(agent, [sequences[i] for i in members])
         mask_BT1 = slots.mask_BT[..., None]
         vectors[members] = ((h_BTD * mask_BT1).sum(1) / mask_BT1.sum(1)).cpu().numpy()
@@ -59,16 +59,15 @@ def embed(agent: Agent, inputs: list[list[Any]]) -> np.ndarray:
 def _hidden(agent: Agent, sequences: list[TokenSequence]) -> tuple[Slots, Tensor]:
     slots = slots_of(sequences, agent.device)
     x_BTD = agent.embed_slots(slots.payload, slots.slot_N, slots.local_BT)
-    document_BT = torch.where(slots.mask_BT, 0, -1)
-    return slots, agent.backbone(x_BTD, document_BT, slots.position_BT, slots.prompt_BT)
+    return slots, agent.backbone(x_BTD, *slots.places)
 
 
-def _blocks(sequences: list[TokenSequence]) -> list[list[int]]:
+def blocks(sequences: list[TokenSequence]) -> list[list[int]]:
     """Indices in blocks of similar length."""
-    blocks: list[list[int]] = []
+    found: list[list[int]] = []
     for i in sorted(range(len(sequences)), key=lambda i: len(sequences[i])):
-        if blocks and (len(blocks[-1]) + 1) * len(sequences[i]) <= SLOTS_AT_ONCE:
-            blocks[-1].append(i)
+        if found and (len(found[-1]) + 1) * len(sequences[i]) <= SLOTS_AT_ONCE:
+            found[-1].append(i)
         else:
-            blocks.append([i])
-    return blocks
+            found.append([i])
+    return found

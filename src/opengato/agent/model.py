@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from opengato.agent import generate, likelihood
-from opengato.agent.policy import AgentPolicy, SinglePolicy
+from opengato.agent.policy import AgentPolicy, Limits, SinglePolicy
 from opengato.core.backbone import Backbone
 from opengato.core.batch import PackedBatch
 from opengato.core.episode import Episode
 from opengato.core.modality import Modality, Sampling
+from opengato.core.sequence import UNREAD
 from opengato.core.serialize import Layout, Serializer
 
 
@@ -26,6 +27,8 @@ class Config:
     """All that rebuilds an agent: modalities by name in the order of the layout, routes, a backbone.
 
     `context` is the length of a training row in slots; `num_local` places within a step's observation are told apart.
+    With `parallel_actions` a position of an action holds nothing but its place, in training as in acting: the numbers
+    of an action are then predicted given the past but not one another, all in one pass [Reed et al. 2022, app. G].
     """
 
     modalities: dict[str, Any]
@@ -33,10 +36,11 @@ class Config:
     backbone: Any
     context: int = 256
     num_local: int = 32
+    parallel_actions: bool = False
 
     @property
     def layout(self) -> Layout:
-        return Layout(order=tuple(self.modalities), routes=self.routes)
+        return Layout(order=tuple(self.modalities), routes=self.routes, parallel_actions=self.parallel_actions)
 
     def serializer(self) -> Serializer:
         """The layout rule with this config's codecs (numpy only: fit for loader workers)."""
@@ -80,12 +84,15 @@ class Agent(nn.Module):
         return module
 
     def embed_slots(self, payload: dict[str, Tensor], slot_N: dict[str, Tensor], local_BT: Tensor) -> Tensor:
-        """Vectors x_BTD of all slots; a slot without a row (padding) holds its local code alone."""
-        place_BT = (local_BT.to(torch.int64) + 1).clamp(max=self.config.num_local)
+        """Vectors x_BTD of all slots; one without a row (padding), or not to be read, holds its local code alone."""
+        place_BT = (local_BT.to(torch.int64) + 1).clamp(min=0, max=self.config.num_local)
         x_SD = self.local(place_BT).flatten(0, 1)
         for name, rows_NP in payload.items():
             if len(rows_NP):
-                x_SD = x_SD.index_add(0, slot_N[name], self.modality(name).embed(rows_NP).to(x_SD.dtype))
+                x_ND = self.modality(name).embed(rows_NP).to(x_SD.dtype)
+                if self.config.parallel_actions:
+                    x_ND = x_ND * (local_BT.flatten()[slot_N[name]] != UNREAD)[:, None]
+                x_SD = x_SD.index_add(0, slot_N[name], x_ND)
         return x_SD.view(*local_BT.shape, -1)
 
     def forward(self, batch: PackedBatch) -> Tensor:
@@ -111,15 +118,16 @@ class Agent(nn.Module):
         prompt: Episode | None = None,
         temperature: float = 0.0,
         seed: int = 0,
-        prompt_length: int | None = None,
         target_return: float | None = None,
+        **limits: Any,
     ) -> SinglePolicy:
         """The agent in one environment: `policy.reset()`, then `policy.act(observation)`.
 
-        `instruction` defaults to the task's; `prompt` is a demonstration that the model reads first, `prompt_length`
-        positions of it at most (default: the context); `target_return` is asked of an agent with returns in sight.
+        `instruction` defaults to the task's; `prompt` is a demonstration that the model reads first; `target_return` is
+        asked of an agent with returns in sight. `limits` are `top_p`, `top_k`, `history`, `window` and `prompt_length`:
+        see `Limits`.
         """
-        policy = AgentPolicy(self, temperature, seed, 1, prompt, prompt_length, target_return)
+        policy = AgentPolicy(self, temperature, seed, 1, prompt, Limits(**limits), target_return)
         return SinglePolicy(policy, task_id, instruction)
 
     def generate(
@@ -129,11 +137,16 @@ class Agent(nn.Module):
         temperature: float = 0.0,
         seed: int = 0,
         top_p: float = 0.95,
+        top_k: int | None = None,
+        window: int | None = None,
     ) -> str:
-        """Text after pictures (PIL, uint8 arrays (H, W, 3), encoded bytes) and strings; stops at the end marker."""
+        """Text after pictures (PIL, uint8 arrays (H, W, 3), encoded bytes) and strings; stops at the end marker.
+
+        `window` positions are in sight of each layer (default: as in training).
+        """
         generator = torch.Generator(device=self.device).manual_seed(seed)
-        sampling = Sampling(temperature=temperature, top_p=top_p, generator=generator)
-        return generate.generate(self, inputs, max_new_tokens, sampling)
+        sampling = Sampling(temperature=temperature, top_p=top_p, top_k=top_k, generator=generator)
+        return generate.generate(self, inputs, max_new_tokens, sampling, window)
 
     def log_likelihood(self, episodes: list[Episode]) -> list[np.ndarray]:
         """Negative log-likelihood (nats) of each predicted position of each episode, in order."""

@@ -1,11 +1,13 @@
 """Acting: observations in, actions out, many environments at once, one cached forward pass a step.
 
-Letters: B environments acting now, N positions of one action field, P a payload row, D width.
+Letters: B environments acting now, N positions of an action, P a payload row, D width.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import deque
+from dataclasses import dataclass, fields, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -27,12 +29,46 @@ if TYPE_CHECKING:
     from opengato.agent.model import Agent
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What an agent may choose from, and how far it looks back.
+
+    `top_p`, `top_k`: see `Sampling`. `history` steps, the present one among them, are all that an action follows from:
+    they are read anew each time, after the instruction and the prompt, as if the episode had begun with them, which
+    bounds the time of a step [Reed et al. 2022, arXiv:2205.06175, app. G]; None remembers on. `window` positions are in
+    sight of each layer (None: as in training). A prompt is read up to `prompt_length` positions, the instruction among
+    them (None: the context of the agent).
+    """
+
+    top_p: float = 1.0
+    top_k: int | None = None
+    history: int | None = None
+    window: int | None = None
+    prompt_length: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("history", "window", "prompt_length"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"received {name}={value}, expected at least 1, or None for no such limit")
+
+    def __str__(self) -> str:
+        """Those that differ from the default: "top_k 5, history 1"."""
+        changed = [field for field in fields(self) if getattr(self, field.name) != field.default]
+        return ", ".join(f"{field.name} {getattr(self, field.name)}" for field in changed)
+
+
 @dataclass(slots=True)
 class _Running:
-    """One environment's episode; `pending` is what was decided but not yet read by the trunk."""
+    """One environment's episode: what comes before its first step, its last steps, how it draws.
+
+    `pending` is what was decided or shown but not yet read by the trunk.
+    """
 
     task: TaskInfo
+    head: TokenSequence
     pending: list[TokenSequence]
+    recent: deque[TokenSequence]
     sampling: Sampling
     step: int = 0
     returns: ReturnToGo | None = None
@@ -41,10 +77,10 @@ class _Running:
 class AgentPolicy(Policy):
     """The agent as a policy for `rollout`: each episode keeps its own cache row, instruction and random stream.
 
-    An action is sampled within its spec. Its last position is read together with the next observation, which saves a
-    pass a step. `prompt` is a demonstration (an episode; a goal picture is one of a single step) that is read before
-    the first step: its first whole steps, in `prompt_length` positions with the instruction (default: the context of
-    the agent). An agent trained with returns in sight is asked for `target_return` (default: the expert's).
+    An action is sampled within its spec: position by position, or at once by an agent with `parallel_actions`. Its last
+    position is read together with the next observation, which saves a pass a step. `prompt` is a demonstration (an
+    episode; a goal picture is one of a single step) whose first whole steps are read before the first step. An agent
+    trained with returns in sight is asked for `target_return` (default: the expert's).
     """
 
     def __init__(
@@ -54,17 +90,17 @@ class AgentPolicy(Policy):
         seed: int = 0,
         rows: int = 16,
         prompt: Episode | None = None,
-        prompt_length: int | None = None,
+        limits: Limits | None = None,
         target_return: float | None = None,
     ):
         self.agent = agent
-        self.sampling = Sampling(temperature=temperature)
+        self.limits = limits or Limits()
+        self.sampling = Sampling(temperature=temperature, top_p=self.limits.top_p, top_k=self.limits.top_k)
         self.seed = seed
         self.prompt = prompt
-        self.prompt_length = agent.context if prompt_length is None else prompt_length
         self.target_return = target_return
-        self.name = f"agent, temperature {temperature:g}"
-        self._decoding = Decoding(agent, rows)
+        self.name = ", ".join(filter(None, (f"agent, temperature {temperature:g}", str(self.limits))))
+        self._decoding = Decoding(agent, rows, self.limits.window)
         self._running: dict[int, _Running] = {}
 
     def begin(self, slot: int, task: TaskInfo, instruction: str, env: gymnasium.Env | None, seed: int) -> None:
@@ -80,10 +116,13 @@ class AgentPolicy(Policy):
             task = replace(task, observation_specs=with_return_specs(task.observation_specs))
             shown = None if shown is None else with_returns(shown, returns.unit)
         if shown is not None:
-            shown = first_steps(shown, instruction, self.agent.serializer, self.prompt_length)
-        pending = [self.agent.serializer.prompt(instruction, shown)]
+            length = self.limits.prompt_length or self.agent.context
+            shown = first_steps(shown, instruction, self.agent.serializer, length)
+        head = self.agent.serializer.prompt(instruction, shown)
         step = 0 if shown is None else shown.num_steps
-        self._running[slot] = _Running(task, pending, replace(self.sampling, generator=generator), step, returns)
+        recent: deque[TokenSequence] = deque(maxlen=(self.limits.history or 1) - 1)
+        sampling = replace(self.sampling, generator=generator)
+        self._running[slot] = _Running(task, head, [head], recent, sampling, step, returns)
 
     def end(self, slot: int) -> None:
         self._running.pop(slot, None)
@@ -91,43 +130,89 @@ class AgentPolicy(Policy):
     @torch.inference_mode()
     def act(self, slots: list[int], observed: list[Observed]) -> list[Values | None]:
         running = [self._running[slot] for slot in slots]
-        for slot, episode, seen in zip(slots, running, observed, strict=True):
-            position = self._decoding.length[slot] + sum(len(part) for part in episode.pending)
-            specs = episode.task.observation_specs
-            earned = {} if episode.returns is None else episode.returns.observe(seen.reward)
-            part = self.agent.serializer.observation(specs, {**seen.values, **earned}, episode.step, position)
-            episode.pending.append(part)
-        h_BD = self._decoding.feed(slots, [concatenate(episode.pending) for episode in running])
-        values: list[Values | None] = [{} for _ in slots]
         # All environments of a rollout run one task, so their actions have the same fields.
-        specs = running[0].task.action_specs
-        fields = self.agent.serializer.action_slots(specs)
-        for number, (field, name, count) in enumerate(fields):
+        task = running[0].task
+        fields = self.agent.serializer.action_slots(task.action_specs)
+        places = []
+        for field, name, count in fields:
             if count is None:
-                raise ValueError(f"action {field!r} of {running[0].task.id!r} is open-ended: use `agent.generate`")
-            rows_BNP = []
-            for place in range(count):
-                payload_BP = self._choose(h_BD, name, field, running)
-                rows_BNP.append(payload_BP)
-                parts = [
-                    self._decoding.sequence(name, slot, row[None], episode.step)
-                    for slot, row, episode in zip(slots, payload_BP, running, strict=True)
-                ]
-                if number + 1 < len(fields) or place + 1 < count:
-                    h_BD = self._decoding.feed(slots, parts)
-                else:
-                    for episode, part in zip(running, parts, strict=True):
-                        episode.pending = [part]
-            codec = self.agent.serializer.codecs[name]
-            for b, value in enumerate(values):
-                assert value is not None
-                value[field] = codec.decode(np.stack([payload_BP[b] for payload_BP in rows_BNP]), specs[field])
-        for episode in running:
-            episode.step += 1
+                raise ValueError(f"action {field!r} of {task.id!r} is open-ended: use `agent.generate`")
+            places += [(field, name)] * count
+        for slot, episode, seen in zip(slots, running, observed, strict=True):
+            self._look(slot, episode, seen)
+        at_once = self.agent.config.parallel_actions
+        rows_NBP = self._at_once(slots, running, places) if at_once else self._in_turn(slots, running, places)
+        values: list[Values | None] = []
+        for b, (slot, episode) in enumerate(zip(slots, running, strict=True)):
+            rows_NP = [payload_BP[b] for payload_BP in rows_NBP]
+            self._remember(slot, episode, places, rows_NP)
+            values.append(self._values(episode.task, fields, rows_NP))
         return values
 
-    def _choose(self, h_BD: Tensor, name: str, field: str, running: list[_Running]) -> np.ndarray:
+    def _look(self, slot: int, episode: _Running, seen: Observed) -> None:
+        """Add the observation to what is to be read; with a `history`, all but the last steps is forgotten."""
+        if self.limits.history is not None:
+            self._decoding.reset(slot)
+            episode.pending = [episode.head, *episode.recent]
+        specs = episode.task.observation_specs
+        earned = {} if episode.returns is None else episode.returns.observe(seen.reward)
+        seen_values = {**seen.values, **earned}
+        episode.pending.append(self.agent.serializer.observation(specs, seen_values, episode.step, position=0))
+
+    def _unread(self, slot: int, parts: list[TokenSequence]) -> TokenSequence:
+        """Parts of an episode as one sequence, numbered on from what the trunk has read."""
+        joined = concatenate(parts)
+        start = self._decoding.length[slot]
+        return replace(joined, position_T=np.arange(start, start + len(joined), dtype=np.int32))
+
+    def _part(self, slot: int, episode: _Running, place: tuple[str, str], payload_P: np.ndarray) -> TokenSequence:
+        """One position of an action as the trunk reads it."""
+        field, name = place
+        mark = self.agent.serializer.action_mark(name, episode.task.action_specs[field])
+        return self._decoding.sequence(name, slot, payload_P[None], episode.step, mark)
+
+    def _in_turn(self, slots: list[int], running: list[_Running], places: list[tuple[str, str]]) -> list[np.ndarray]:
+        """Payload rows, one (B, *payload_shape) a position: each is read before the next one is chosen."""
+        unread = [self._unread(slot, episode.pending) for slot, episode in zip(slots, running, strict=True)]
+        rows_NBP: list[np.ndarray] = []
+        for place in places:
+            if rows_NBP:
+                last = places[len(rows_NBP) - 1]
+                chosen = zip(slots, running, rows_NBP[-1], strict=True)
+                unread = [self._part(slot, episode, last, row_P) for slot, episode, row_P in chosen]
+            rows_NBP.append(self._choose(self._decoding.feed(slots, unread), place, running))
+        return rows_NBP
+
+    def _at_once(self, slots: list[int], running: list[_Running], places: list[tuple[str, str]]) -> list[np.ndarray]:
+        """The same from one pass, in which the positions of the action hold nothing but their place."""
+        codecs = self.agent.serializer.codecs
+        blank = [np.zeros(codecs[name].payload_shape, codecs[name].payload_dtype) for _, name in places[:-1]]
+        unread = []
+        for slot, episode in zip(slots, running, strict=True):
+            parts = [self._part(slot, episode, *part) for part in zip(places, blank, strict=False)]
+            unread.append(self._unread(slot, [*episode.pending, *parts]))
+        h_BND = self._decoding.feed_for(slots, unread, len(places))
+        return [self._choose(h_BND[:, number], place, running) for number, place in enumerate(places)]
+
+    def _remember(self, slot: int, episode: _Running, places: list[tuple[str, str]], rows_NP: list[np.ndarray]) -> None:
+        """The step is over: what of it is to be read with the next one."""
+        parts = [self._part(slot, episode, *part) for part in zip(places, rows_NP, strict=True)]
+        if episode.recent.maxlen:
+            episode.recent.append(concatenate([episode.pending[-1], *parts]))
+        episode.pending = parts[-1:]
+        episode.step += 1
+
+    def _values(self, task: TaskInfo, fields: list[tuple[str, str, int | None]], rows_NP: list[np.ndarray]) -> Values:
+        """An action as arrays, from its payload rows in order."""
+        rows, values = iter(rows_NP), {}
+        for field, name, count in fields:
+            payload_NP = np.stack(list(islice(rows, count)))
+            values[field] = self.agent.serializer.codecs[name].decode(payload_NP, task.action_specs[field])
+        return values
+
+    def _choose(self, h_BD: Tensor, place: tuple[str, str], running: list[_Running]) -> np.ndarray:
         """One payload row an environment; draws come one by one, each from its own stream."""
+        field, name = place
         spec = running[0].task.action_specs[field]
         if self.sampling.temperature <= 0:
             return self._decoding.sample(h_BD, name, spec, self.sampling)

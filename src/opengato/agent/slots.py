@@ -24,6 +24,11 @@ class Slots:
     prompt_BT: Tensor
     mask_BT: Tensor
 
+    @property
+    def places(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What a trunk asks about slots beside their vectors: document (0, padding -1), position, instruction."""
+        return torch.where(self.mask_BT, 0, -1), self.position_BT, self.prompt_BT
+
 
 def slots_of(sequences: list[TokenSequence], device: torch.device) -> Slots:
     """One row a sequence."""

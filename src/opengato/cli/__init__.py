@@ -102,7 +102,7 @@ def overview(group: str | None = None) -> None:
         if shown:
             console.print(f"[bold]{title}[/]")
         for name, take in shown.items():
-            console.print(f"  [cyan]{name:14}[/] {summary(take)}", soft_wrap=True)
+            console.print(f"  [cyan]{name:18}[/] {summary(take)}", soft_wrap=True)
     console.print("\nEach command explains itself, with examples: opengato [cyan]COMMAND[/] --help", soft_wrap=True)
     console.print("Any command: [cyan]--debug[/] shows where an error came from", soft_wrap=True)
 

@@ -10,7 +10,8 @@ import torch
 from rich.console import Console
 
 from opengato.agent.files import load_agent
-from opengato.agent.policy import AgentPolicy
+from opengato.agent.policy import AgentPolicy, Limits
+from opengato.cli.argument_types import Acting
 from opengato.cli.arguments import Demo, Evaluate, Play
 from opengato.core.config import choose
 from opengato.core.environment import TaskInfo
@@ -44,15 +45,22 @@ def evaluate(arguments: Evaluate) -> None:
         seed=arguments.seed,
         num_envs=arguments.num_envs,
         documents=arguments.documents,
+        temperature=arguments.acting.temperature,
+        limits=limits_of(arguments.acting),
     )
     report = measure(player, arguments.tasks or families_of(player), settings=settings)
     console = Console() if sys.stdout.isatty() else Console(width=UNBOUNDED)
     console.print(report)
     written = [report.to_json(arguments.json)] if arguments.json else []
     if arguments.plot:
-        written.append(report.plot(arguments.plot))
+        written.append(report.plot(arguments.plot, arguments.plot_kind))
     for path in written:
         print(f"written: {path}", file=sys.stderr)
+
+
+def limits_of(acting: Acting) -> Limits:
+    """What an agent may choose from and how far it looks back."""
+    return Limits(top_p=acting.top_p, top_k=acting.top_k, history=acting.history, window=acting.window)
 
 
 def player_of(name: str) -> Player:
@@ -78,7 +86,9 @@ def play(arguments: Play) -> None:
     policy = (
         as_policy(player)
         if isinstance(player, str | Policy)
-        else AgentPolicy(player, arguments.temperature, arguments.seed, rows=1)
+        else AgentPolicy(
+            player, arguments.acting.temperature, arguments.seed, rows=1, limits=limits_of(arguments.acting)
+        )
     )
     if arguments.instruction is not None:
         policy = Told(policy, arguments.instruction)

@@ -6,17 +6,14 @@ which module runs a command; it is imported when its arguments have been read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-Flag = Annotated[bool, arg(help_behavior_hint="")]
-Agent = Annotated[str, Positional, arg(metavar="AGENT")]
-Recipe = Annotated[str, Positional, arg(metavar="RECIPE")]
-Store = Annotated[Path, Positional, arg(metavar="FOLDER")]
-Workers = Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: one per core)")]
+from opengato.cli.analysis_arguments import AnalyseAttention, AnalyseEmbeddings
+from opengato.cli.argument_types import Acting, Agent, Flag, Recipe, Store, Workers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +41,7 @@ class Evaluate:
         opengato evaluate tiny
         opengato evaluate runs/tiny --tasks babyai,caption --episodes 20
         opengato evaluate tiny --tasks 'metaworld/door-*' --json out.json
+        opengato evaluate tiny --tasks metaworld --history 1
         opengato evaluate random --tasks babyai/GoToLocal --plot out.png
     """
 
@@ -59,10 +57,14 @@ class Evaluate:
     """Held-out pictures or windows of text to measure."""
     num_envs: int = 16
     """Environments side by side; the result does not depend on it."""
+    acting: Annotated[Acting, arg(name="")] = field(default_factory=Acting)
+    """How it acts in the control tasks."""
     json: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
     """Write the whole report, with the result of every episode."""
     plot: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
-    """Draw the scores of the control tasks (.png, .svg, .pdf)."""
+    """Draw the control tasks (.png, .svg, .pdf)."""
+    plot_kind: Literal["scores", "tasks"] = "scores"
+    """The score of each task, or how many tasks reach each percentage of the expert, by family."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,8 +87,8 @@ class Play:
     """The video (.mp4 or .webp), or a folder for it."""
     instruction: Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="(default: the episode's own)")] = None
     """What the agent is told. The episode is still judged by its own instruction."""
-    temperature: float = 0.0
-    """0 takes the best action, above 0 draws."""
+    acting: Annotated[Acting, arg(name="")] = field(default_factory=Acting)
+    """How it acts."""
     size: int = 256
     """Width of the picture in pixels."""
     json: Flag = False
@@ -109,6 +111,10 @@ class Chat:
     """A shipped agent, or the folder of an agent, a checkpoint or a run."""
     temperature: float = 0.7
     """0 always takes the likeliest token, above 0 draws."""
+    top_k: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: all)")] = None
+    """Draw from the N likeliest tokens."""
+    top_p: float = 0.95
+    """Draw from the likeliest tokens that hold this share of the mass."""
     length: int = 80
     """Tokens to write at most."""
     seed: int = 0
@@ -366,6 +372,8 @@ SECTIONS: dict[str, dict[str, tuple[type, str]]] = {
         "play": (Play, "opengato.cli.agents:play"),
         "chat": (Chat, "opengato.cli.chat:chat"),
         "evaluate": (Evaluate, "opengato.cli.agents:evaluate"),
+        "analyse embeddings": (AnalyseEmbeddings, "opengato.cli.analysis:embeddings"),
+        "analyse attention": (AnalyseAttention, "opengato.cli.analysis:attention"),
     },
     "Make an agent": {
         "train": (Train, "opengato.cli.training:train"),

@@ -64,6 +64,7 @@ class Conversation:
     def __init__(self, agent: Any, settings: Chat) -> None:
         self.agent = agent
         self.temperature, self.length, self.seed = settings.temperature, settings.length, settings.seed
+        self.top_k, self.top_p = settings.top_k, settings.top_p
         self.pictures: list[Image.Image] = []
         self.turns = 0
 
@@ -80,6 +81,8 @@ class Conversation:
             max_new_tokens=self.length,
             temperature=self.temperature,
             seed=self.seed + self.turns - 1,
+            top_p=self.top_p,
+            top_k=self.top_k,
         )
 
     def _command(self, name: str, value: str) -> str | None:

@@ -1,11 +1,12 @@
 """The contract of a backbone: vectors in, vectors out, no knowledge of modalities.
 
-Letters: B rows, T slots, D width.
+Letters: B rows, H heads, T slots, D width.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor, nn
@@ -29,8 +30,11 @@ class CachedBackbone(Backbone):
     """A causal trunk that can continue from a cache, one step at a time, for several episodes at once."""
 
     @abstractmethod
-    def new_cache(self, rows: int) -> Any:
-        """An empty cache for `rows` independent sequences."""
+    def new_cache(self, rows: int, window: int | None = None) -> Any:
+        """An empty cache for `rows` independent sequences, each layer of which reaches `window` positions back.
+
+        Default: as many as the trunk was made for.
+        """
 
     @abstractmethod
     def extend(
@@ -38,5 +42,22 @@ class CachedBackbone(Backbone):
     ) -> Tensor:
         """h_BTD of new positions appended to the sequences `rows_B` of the cache.
 
-        `mask_BT` is False on right padding, which leaves no trace. Equal to `forward` on the whole sequence.
+        `mask_BT` is False on right padding, which leaves no trace. Equal to `forward` on the whole sequence, of a trunk
+        made for the window of the cache.
         """
+
+
+class LayeredBackbone(Backbone):
+    """A trunk of blocks one after the other, whose inside can be looked at; for analysis."""
+
+    depth: int
+
+    @abstractmethod
+    def residuals(self, x_BTD: Tensor, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Iterator[Tensor]:
+        """The residual stream (B, T, D) after each of the `depth` blocks in turn, with the arguments of `forward`."""
+
+    @abstractmethod
+    def attention(
+        self, layer: int, x_BTD: Tensor, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor
+    ) -> Tensor:
+        """How much (B, H, T, T) each slot attends to each in block `layer` (from 1 to `depth`); rows sum to 1."""

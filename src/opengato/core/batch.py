@@ -20,8 +20,8 @@ class PackedBatch:
     `payload[m]` (N, ...) rows of modality m; `slot_N[m]` their flat slots b * T + t; `predict_N[m]` True where the row
     is a target, predicted from the slot before. `document_BT` numbers the documents of a row from 0, -1 is padding;
     `position_BT` is the absolute place in the document's episode, `local_BT` the place within a step's observation
-    (-1 elsewhere), `prompt_BT` True on the instruction. Construction counts: every slot that is not padding holds
-    exactly one row.
+    (below 0 elsewhere, as in `TokenSequence`), `prompt_BT` True on the instruction. Construction counts: every slot
+    that is not padding holds exactly one row.
     """
 
     payload: dict[str, Tensor]

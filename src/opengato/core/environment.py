@@ -40,7 +40,10 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskInfo:
-    """All that is known of a task without making its environment. `id` is `family/name`."""
+    """All that is known of a task without making its environment. `id` is `family/name`.
+
+    `human_score` is the mean return of people who play the task, where its authors measured one.
+    """
 
     id: str
     family: str
@@ -51,6 +54,7 @@ class TaskInfo:
     expert: str | None = None
     random_score: Score | None = None
     expert_score: Score | None = None
+    human_score: float | None = None
     tags: tuple[str, ...] = field(default=())
 
     def normalise(self, mean_return: float) -> float:

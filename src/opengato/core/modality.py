@@ -17,11 +17,23 @@ from opengato.core.serialize import Codec
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sampling:
-    """How to choose: `temperature` 0 takes the best, above 0 draws with `generator`; `top_p` keeps a nucleus."""
+    """How to choose: `temperature` 0 takes the best, above 0 draws with `generator`.
+
+    Drawn is from the `top_k` likeliest (None: all), and of those from the nucleus that holds `top_p` of their mass.
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0
+    top_k: int | None = None
     generator: torch.Generator | None = None
+
+    def __post_init__(self) -> None:
+        wrong = not self.temperature >= 0 or not 0 <= self.top_p <= 1 or (self.top_k is not None and self.top_k < 1)
+        if wrong:
+            raise ValueError(
+                f"received temperature={self.temperature}, top_p={self.top_p}, top_k={self.top_k}; expected a "
+                "temperature of 0 or more, a top_p in [0, 1], and a top_k of at least 1 or None"
+            )
 
 
 class Modality(nn.Module, ABC):

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+UNREAD = -2
+"""In `local_T`: an action whose value the trunk does not read, so that all its positions are predicted at once."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenSequence:
@@ -18,7 +21,8 @@ class TokenSequence:
     Position t belongs to modality `names[modality_T[t]]`; the rows of `payload[name]` (N, ...) are its values in order
     of appearance. `predict_T` marks what is to be predicted from the positions before. `step_T` is the step in the
     episode (-1 for the instruction), `local_T` the place within the step's observation (0, 1, ...) or -1 for
-    instruction and action, `position_T` the absolute place in the whole episode, which a cut keeps.
+    instruction and action (`UNREAD` for an action that is not read), `position_T` the absolute place in the whole
+    episode, which a cut keeps.
 
     One step of `babyai/GoToRedBall` in the `vector` encoding, after the instruction:
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from opengato.core.episode import ArraySpec, Episode
-from opengato.core.sequence import TokenSequence, concatenate
+from opengato.core.sequence import UNREAD, TokenSequence, concatenate
 
 Role = Literal["instruction", "observation", "separator", "action"]
 _PROMPTS = 4096  # instructions kept encoded
@@ -60,11 +60,13 @@ class Layout:
     """Which modality carries what: `routes["action/continuous"] = "continuous"`.
 
     Keys are `role/kind` plus `"instruction"` and, optionally, `"separator"`. `order` lists the modalities; a sequence
-    names them by this order, so that adding one at the end leaves old checkpoints right.
+    names them by this order, so that adding one at the end leaves old checkpoints right. With `parallel_actions`,
+    actions of a known length are marked as not read; what is open-ended (text) is read as it is written.
     """
 
     order: tuple[str, ...]
     routes: dict[str, str]
+    parallel_actions: bool = False
 
     def __post_init__(self) -> None:
         for route, modality in self.routes.items():
@@ -158,6 +160,11 @@ class Serializer:
             slots.append((name, modality, self.codecs[modality].num_positions(specs[name])))
         return slots
 
+    def action_mark(self, modality: str, spec: ArraySpec) -> int:
+        """What `local_T` holds at the positions of an action."""
+        unread = self.layout.parallel_actions and self.codecs[modality].num_positions(spec) is not None
+        return UNREAD if unread else -1
+
     def _steps(
         self,
         observation_specs: Mapping[str, ArraySpec],
@@ -188,7 +195,7 @@ class Serializer:
         for name in action_order(specs):
             modality = self.layout.modality("action", specs[name])
             rows, counts = self.codecs[modality].encode(values[name], specs[name], "action")
-            fields.append((modality, rows, counts, -1, True))
+            fields.append((modality, rows, counts, self.action_mark(modality, specs[name]), True))
         return fields
 
     def _assemble(self, fields: list[tuple], *, num_steps: int, first_step: int, first_position: int) -> TokenSequence:
@@ -244,7 +251,7 @@ def _interleave(order: tuple[str, ...], kinds: tuple[tuple[str, int, bool], ...]
     starts_S = np.concatenate([[0], counts_SF.sum(1).cumsum()[:-1]])
     place_T = np.arange(len(field_T)) - starts_S[step_T]  # place within the step; observations come first
     indices = np.array([order.index(kind[0]) for kind in kinds], np.int16)
-    observed = np.array([kind[1] >= 0 for kind in kinds], bool)
+    marks = np.array([kind[1] for kind in kinds], np.int32)
     predicted = np.array([kind[2] for kind in kinds], bool)
     payload = []
     for index in dict.fromkeys(indices.tolist()):
@@ -258,7 +265,7 @@ def _interleave(order: tuple[str, ...], kinds: tuple[tuple[str, int, bool], ...]
         modality_T=indices[field_T],
         predict_T=predicted[field_T],
         step_T=step_T.astype(np.int32),
-        local_T=np.where(observed[field_T], place_T, -1).astype(np.int32),
+        local_T=np.where(marks[field_T] >= 0, place_T, marks[field_T]).astype(np.int32),
         payload=tuple(payload),
     )
     for array in (plan.modality_T, plan.predict_T, plan.step_T, plan.local_T):

@@ -51,8 +51,9 @@ def evaluate(
 ) -> Report:
     """Measure `agent` (or `"random"`, `"expert"`, a `Policy`) on tasks, as `select_tasks` reads them.
 
-    Control tasks are played with the seeds [seed, seed + episodes), greedily. A task for which no honest score exists
-    (its expert is not above random) is in `report.left_out`. `settings` replaces `episodes` and `seed`.
+    Control tasks are played with the seeds [seed, seed + episodes), greedily unless `settings` say otherwise; they
+    replace `episodes` and `seed`. A task for which no honest score exists (its expert is not above random) is in
+    `report.left_out`.
     """
     settings = settings or Settings(episodes=episodes, seed=seed)
     started = time.perf_counter()
@@ -68,7 +69,7 @@ def evaluate(
             bar.remove_task(row)
             bar.advance(overall)
     return Report(
-        agent=describe(agent),
+        agent=describe(agent, settings),
         results=tuple(results),
         left_out={task: why for task, why in unfit.items() if why is not None},
         seconds=time.perf_counter() - started,
@@ -145,11 +146,12 @@ def trained_tasks(agent: Player) -> list[str] | None:
     return None if isinstance(agent, str | Policy) else list(agent.card.get("tasks", ()))
 
 
-def describe(agent: Player) -> dict[str, Any]:
-    """Who was measured, as plain values for a report."""
+def describe(agent: Player, settings: Settings) -> dict[str, Any]:
+    """Who was measured, and how it acted, as plain values for a report."""
     if isinstance(agent, str | Policy):
         return {"name": agent if isinstance(agent, str) else agent.name}
-    return {"name": str(agent.card.get("recipe", "agent")), "parameters": int(agent.num_parameters)}
+    name, parameters = str(agent.card.get("recipe", "agent")), int(agent.num_parameters)
+    return {"name": name, "parameters": parameters, "acting": settings.acting}
 
 
 def versions() -> dict[str, str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from opengato.agent.policy import Limits
 from opengato.evaluators.report import TaskResult
 
 Samples = Mapping[str, Sequence[float]]
@@ -14,15 +15,23 @@ Samples = Mapping[str, Sequence[float]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """How much to measure. Episode i of a control task has seed `seed + i`, whatever `num_envs` is.
+    """How much to measure, and how an agent acts. Episode i of a control task has seed `seed + i`, whatever `num_envs`.
 
-    `documents` limits the held-out pictures or windows of text; None takes all.
+    50 episodes a task are the protocol of Gato [Reed et al. 2022, arXiv:2205.06175, sec. 4.1]. `documents` limits the
+    held-out pictures or windows of text; None takes all. At `temperature` 0 an agent takes the best action.
     """
 
     episodes: int = 50
     seed: int = 0
     num_envs: int = 16
     documents: int | None = None
+    temperature: float = 0.0
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def acting(self) -> str:
+        """How an agent acts, in words: "temperature 0, history 1"."""
+        return ", ".join(filter(None, (f"temperature {self.temperature:g}", str(self.limits))))
 
 
 class Evaluator(ABC):

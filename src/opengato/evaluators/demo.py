@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -78,7 +79,10 @@ def run_demo(agent: Agent, out: Path, *, name: str, size: Size | None = None, st
     with stages.stage("continuing texts", 2) as advance:
         passages = continue_texts(agent, size, advance)
     report = Report(
-        agent=describe(agent), results=(*control, *others), seconds=sum(stages.seconds.values()), versions=versions()
+        agent=describe(agent, Settings(episodes=size.episodes)),
+        results=(*control, *others),
+        seconds=sum(stages.seconds.values()),
+        versions=versions(),
     )
     report.to_json(out / "report.json")
     show = Show(
@@ -159,7 +163,7 @@ def continue_texts(agent: Agent, size: Size, advance: Callable[[], None]) -> lis
     tasks = documents_of(agent, "text")
     if not tasks:
         return []
-    settings = {"max_new_tokens": size.new_tokens, "temperature": 0.7, "seed": 0}
+    settings: dict[str, Any] = {"max_new_tokens": size.new_tokens, "temperature": 0.7, "seed": 0}
     text = held_out_text(tasks[0])
     # From a third on: the first page is a title, and not prose.
     text = text[text.find("\n\n", len(text) // 3) :].lstrip()

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from rich.console import Console, ConsoleOptions, RenderResult
 
-from opengato.evaluators.plots import plot_scores
-from opengato.evaluators.statistics import Interval, bootstrap_aggregates, counts_above
-from opengato.evaluators.tables import report_tables
+from opengato.evaluators.plots import plot_report
+from opengato.evaluators.statistics import Interval, bootstrap_aggregates, bootstrap_family_mean, counts_above
+from opengato.evaluators.tables import OF_HUMAN, report_tables
 
 NORMALISED = "normalised return"
+HUMAN_THRESHOLDS = (1.0, 2.0)
 FORMAT = 1
 
 
@@ -27,8 +28,9 @@ class TaskResult:
     """What one task gave. `score` is the headline in the unit `metric`; `figures` are further estimates by name.
 
     `samples[name]` (E,) are the values by episode, window or picture. `references` hold what to compare with
-    (`random`, `expert`, `chance`, `xz`); `notes` say in words what numbers cannot (who the expert is).
-    A control task: metric `normalised return`, figures `return`, `length` and, where defined, `success`.
+    (`random`, `expert`, `human`, `chance`, `xz`); `notes` say in words what numbers cannot (who the expert is).
+    A control task: metric `normalised return`, figures `return`, `length` and, where defined, `success` and
+    `score against human`, which is (return - random) / (human - random).
     """
 
     task: str
@@ -55,13 +57,18 @@ class TaskResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Aggregate:
-    """Normalised scores over the tasks of a family. `above[t]` counts the tasks whose score reaches t."""
+    """Normalised scores over the tasks of a family. `above[t]` counts the tasks whose score reaches t.
+
+    Of the `num_human` tasks with a human score, `above_human[t]` reach t times that of a human.
+    """
 
     num_tasks: int
     mean: Interval
     median: Interval
     iqm: Interval
     above: Mapping[float, int]
+    num_human: int = 0
+    above_human: Mapping[float, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +101,16 @@ class Report:
             groups["all control"] = [result for members in groups.values() for result in members]
         return {name: _aggregate(members, np.random.default_rng(seed)) for name, members in groups.items()}
 
+    def family_mean(self, seed: int = 0) -> Interval:
+        """The mean over families of their mean over tasks [Reed et al. 2022, sec. 5.1]; ValueError without any."""
+        groups: dict[str, list[tuple[float, ...]]] = {}
+        for result in self.results:
+            if result.metric == NORMALISED:
+                groups.setdefault(result.family, []).append(result.samples["score"])
+        if not groups:
+            raise ValueError("this report has no control task, so no family has a mean")
+        return bootstrap_family_mean(list(groups.values()), np.random.default_rng(seed))
+
     def table(self, width: int = 120) -> str:
         """The tables as plain text, `width` columns wide; `rich.print(report)` shows them in colour."""
         console = Console(width=width, no_color=True, force_terminal=False, force_jupyter=False)
@@ -121,9 +138,13 @@ class Report:
         fields = ("agent", "left_out", "seconds", "versions")
         return cls(results=tuple(_result(row) for row in body["results"]), **{name: body[name] for name in fields})
 
-    def plot(self, path: Path | str) -> Path:
-        """A bar for each control task with its interval, lines at random = 0 and expert = 1; needs matplotlib."""
-        return plot_scores(self, Path(path))
+    def plot(self, path: Path | str, kind: str = "scores") -> Path:
+        """The control tasks as a picture; needs matplotlib.
+
+        "scores": a bar for each with its interval, lines at random = 0 and expert = 1. "tasks": how many reach each
+        percentage of the expert's score, stacked by family.
+        """
+        return plot_report(self, Path(path), kind)
 
 
 def _result(row: dict[str, Any]) -> TaskResult:
@@ -136,5 +157,11 @@ def _result(row: dict[str, Any]) -> TaskResult:
 
 def _aggregate(members: list[TaskResult], rng: np.random.Generator) -> Aggregate:
     scores = [result.samples["score"] for result in members]
-    above = counts_above([result.score.value for result in members])
-    return Aggregate(num_tasks=len(members), above=above, **bootstrap_aggregates(scores, rng))
+    human = [result.figures[OF_HUMAN].value for result in members if OF_HUMAN in result.figures]
+    return Aggregate(
+        num_tasks=len(members),
+        above=counts_above([result.score.value for result in members]),
+        num_human=len(human),
+        above_human=counts_above(human, HUMAN_THRESHOLDS) if human else {},
+        **bootstrap_aggregates(scores, rng),
+    )

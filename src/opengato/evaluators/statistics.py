@@ -110,6 +110,18 @@ def bootstrap_aggregates(
     }
 
 
+def bootstrap_family_mean(
+    families: Sequence[Sequence[Sequence[float]]], rng: np.random.Generator, resamples: int = RESAMPLES
+) -> Interval:
+    """The mean over families of the mean over their tasks, so that a family counts once, however many tasks it has.
+
+    `families[f][k]` (E_k,) are scores of episodes, drawn anew within every task, as in `bootstrap_aggregates`.
+    """
+    means = [[np.mean(task) for task in tasks] for tasks in families]
+    draws = [np.mean([resampled_means(task, rng, resamples) for task in tasks], axis=0) for tasks in families]
+    return percentile_interval(float(np.mean([np.mean(tasks) for tasks in means])), np.mean(draws, axis=0))
+
+
 def proportion(successes: int, trials: int) -> Interval:
     """A success rate with Wilson's interval, which unlike the bootstrap's has a width at 0 of n and at n of n.
 

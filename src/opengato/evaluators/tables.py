@@ -13,6 +13,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from opengato.evaluators.report import Report, TaskResult
 
+OF_HUMAN = "score against human"
 GOOD, FAIR = 0.75, 0.25
 NARROW = 108  # columns; below, the anchors and some intervals make room for the rest
 
@@ -39,8 +40,10 @@ def control_table(results: list[TaskResult], narrow: bool = False) -> Table:
     """One row a task: return beside random and expert, success, normalised score with its interval."""
     table = _table("Control: 0 is random, 1 is the expert")
     table.add_column("task", no_wrap=True)
-    names = ("episodes", "return ± std", "random", "expert", "success [95 %]", "score [95 %]")
-    for name in ("n", "return", "success", "score [95 %]") if narrow else names:
+    human = any("human" in result.references for result in results)
+    anchors = ("random", "expert", "human") if human else ("random", "expert")
+    names = ("n", "return", "success") if narrow else ("episodes", "return ± std", *anchors, "success [95 %]")
+    for name in (*names, *(["of human"] if human else []), "score [95 %]"):
         table.add_column(name, justify="right", no_wrap=True)
     for result in results:
         success = result.figures.get("success")
@@ -49,8 +52,12 @@ def control_table(results: list[TaskResult], narrow: bool = False) -> Table:
         if narrow:
             cells += [f"{mean:.4g}", "-" if success is None else f"{success.value:.2f}"]
         else:
-            cells += [f"{mean:.4g} ± {std:.2g}", *(f"{result.references[name]:.4g}" for name in ("random", "expert"))]
+            stated = (result.references.get(name) for name in anchors)
+            cells += [f"{mean:.4g} ± {std:.2g}", *("-" if value is None else f"{value:.4g}" for value in stated)]
             cells.append("-" if success is None else str(success))
+        if human:
+            against = result.figures.get(OF_HUMAN)
+            cells.append("-" if against is None else f"{against.value:.2f}")
         table.add_row(*cells, Text(str(result.score), style=_style(result.score.value)))
     return table
 
@@ -81,19 +88,27 @@ def aggregate_table(report: Report, narrow: bool = False) -> Table:
     """One row a family: mean, median and IQM over its tasks, and how many tasks reach each threshold."""
     aggregates = report.aggregates()
     thresholds = list(next(iter(aggregates.values())).above)
+    human = any(row.num_human for row in aggregates.values())
     reach = [f"≥ {threshold:g}" for threshold in thresholds]
     table = _table("Control by family, over tasks")
     table.add_column("family", no_wrap=True)
     names = ("tasks", "mean [95 %]", "median", "IQM", "tasks ≥ " + " ".join(f"{t:g}" for t in thresholds))
     for name in names if narrow else ("tasks", "mean [95 %]", "median [95 %]", "IQM [95 %]", *reach):
         table.add_column(name, justify="right", no_wrap=not narrow)
+    if human:
+        table.add_column("≥ human, ≥ 2 x human", justify="right")
     for name, row in aggregates.items():
         counts = [str(row.above[threshold]) for threshold in thresholds]
         if narrow:
             cells = [str(row.mean), f"{row.median.value:.2f}", f"{row.iqm.value:.2f}", "  ".join(counts)]
         else:
             cells = [str(row.mean), str(row.median), str(row.iqm), *counts]
+        if human:
+            reached = ", ".join(str(count) for count in row.above_human.values())
+            cells.append(f"{reached} of {row.num_human}" if row.num_human else "-")
         table.add_row(escape(name), str(row.num_tasks), *cells)
+    if len(aggregates) > 1:
+        table.add_row("mean of families", "", str(report.family_mean()))
     return table
 
 

@@ -5,6 +5,7 @@ Letters: B rows, T query slots, S key slots, H heads, K head width.
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -15,6 +16,12 @@ def attend(q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, mask_BTS: Tensor) -> 
     What a query that sees nothing gives is undefined: callers let each slot see itself.
     """
     return F.scaled_dot_product_attention(q_BHTK, k_BHSK, v_BHSK, attn_mask=mask_BTS[:, None])
+
+
+def attention_weights(q_BHTK: Tensor, k_BHSK: Tensor, mask_BTS: Tensor) -> Tensor:
+    """The weights (B, H, T, S) by which `attend` sums values; for analysis, as they take much memory."""
+    score_BHTS = q_BHTK @ k_BHSK.transpose(-1, -2) / q_BHTK.shape[-1] ** 0.5
+    return torch.softmax(score_BHTS.masked_fill(~mask_BTS[:, None], -torch.inf), -1)
 
 
 def visible(query_BT: Tensor, key_BS: Tensor, kept_BS: Tensor, window: int) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import cast
 
 import torch
@@ -15,9 +16,9 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from opengato.core.backbone import CachedBackbone
+from opengato.core.backbone import CachedBackbone, LayeredBackbone
 from opengato.core.config import choose
-from opengato.nn.attention import attend, same_document, visible
+from opengato.nn.attention import attend, attention_weights, same_document, visible
 from opengato.nn.cache import RollingCache
 from opengato.nn.layers import ACTIVATIONS, Activation, DropPath, FeedForward, GatedFeedForward
 from opengato.nn.positions import rotary_angles, rotate
@@ -26,6 +27,10 @@ from opengato.nn.positions import rotary_angles, rotate
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
     """`window` positions of the past are visible, and the instruction always, up to `sinks` positions of it.
+
+    That is what one layer sees. What a position has seen flows on through its keys and values, so that `depth` layers
+    reach `depth` * (`window` - 1) positions back, as with the memory of Transformer-XL [Dai et al. 2019,
+    arXiv:1901.02860, sec. 3.2].
 
     The feed-forward is a product of two halves (`gated`) or one layer, of `hidden` units. In training each sub-layer
     is left out with probability `drop_path`; `recompute` keeps only the inputs of the blocks for the backward pass and
@@ -90,7 +95,7 @@ class Block(nn.Module):
         return x_BTD + self.drop_path(self.feed_forward(self.norm_hidden(x_BTD)))
 
 
-class Decoder(CachedBackbone):
+class Decoder(CachedBackbone, LayeredBackbone):
     """The trunk; its hidden states are normalised, ready for heads."""
 
     causal = True
@@ -98,7 +103,7 @@ class Decoder(CachedBackbone):
     def __init__(self, config: Config):
         super().__init__()
         self.config = config
-        self.width = config.width
+        self.width, self.depth = config.width, config.depth
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width, bias=config.norm_bias)
 
@@ -109,23 +114,43 @@ class Decoder(CachedBackbone):
         cos, sin = rotary_angles(position_BT, self.width // self.config.heads, self.config.rotary_base)
         return cos.to(dtype), sin.to(dtype)
 
-    def forward(self, x_BTD: Tensor, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Tensor:
+    def _mask(self, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Tensor:
+        """Who sees whom in a packed batch (B, T, T)."""
         kept_BT = prompt_BT & (position_BT < self.config.sinks)
         mask_BTS = same_document(document_BT) & visible(position_BT, position_BT, kept_BT, self.config.window)
         # A padded slot sees itself, lest its softmax be empty.
-        mask_BTS = mask_BTS | torch.eye(mask_BTS.shape[1], dtype=torch.bool, device=mask_BTS.device)
+        return mask_BTS | torch.eye(mask_BTS.shape[1], dtype=torch.bool, device=mask_BTS.device)
+
+    def residuals(self, x_BTD: Tensor, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Iterator[Tensor]:
+        mask_BTS = self._mask(document_BT, position_BT, prompt_BT)
         angles = self._angles(position_BT, x_BTD.dtype)
         for block in self._blocks():
             if self.config.recompute and self.training:
                 x_BTD = checkpoint(block, x_BTD, angles, mask_BTS, use_reentrant=False)
             else:
                 x_BTD = block(x_BTD, angles, mask_BTS)
+            yield x_BTD
+
+    def forward(self, x_BTD: Tensor, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Tensor:
+        # Not a list of them: without gradients only the last is to be kept.
+        for residual_BTD in self.residuals(x_BTD, document_BT, position_BT, prompt_BT):
+            x_BTD = residual_BTD
         return self.norm(x_BTD)
 
-    def new_cache(self, rows: int) -> RollingCache:
+    def attention(
+        self, layer: int, x_BTD: Tensor, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor
+    ) -> Tensor:
+        places = document_BT, position_BT, prompt_BT
+        block = list(self._blocks())[layer - 1]
+        stream_BTD = next(islice(chain([x_BTD], self.residuals(x_BTD, *places)), layer - 1, None))
+        q, k, _ = block.project(stream_BTD, self._angles(position_BT, x_BTD.dtype))
+        return attention_weights(q, k, self._mask(*places))
+
+    def new_cache(self, rows: int, window: int | None = None) -> RollingCache:
         config = self.config
         head_width = config.width // config.heads
-        cache = RollingCache(config.depth, rows, config.heads, head_width, config.window, config.sinks)
+        reach = config.window if window is None else window
+        cache = RollingCache(config.depth, rows, config.heads, head_width, reach, config.sinks)
         return cache.to(self.norm.weight.device, self.norm.weight.dtype)
 
     def extend(
@@ -137,8 +162,8 @@ class Decoder(CachedBackbone):
         cache: RollingCache,
         rows_B: Tensor,
     ) -> Tensor:
-        if x_BTD.shape[1] > self.config.window:  # one call may not write a place of the cache twice
-            parts = [t.split(self.config.window, dim=1) for t in (x_BTD, position_BT, prompt_BT, mask_BT)]
+        if x_BTD.shape[1] > cache.window:  # one call may not write a place of the cache twice
+            parts = [t.split(cache.window, dim=1) for t in (x_BTD, position_BT, prompt_BT, mask_BT)]
             return torch.cat([self.extend(*part, cache, rows_B) for part in zip(*parts, strict=True)], dim=1)
         old_BS, old_kept_BS = cache.seen(rows_B)
         used = old_BS.shape[1]
@@ -146,7 +171,7 @@ class Decoder(CachedBackbone):
         kept_BT = prompt_BT & mask_BT & (position_BT < self.config.sinks)
         # Old and new keys side by side: writing first could overwrite a key that an earlier new query still sees.
         keys_BS, kept_BS = torch.cat([old_BS, new_BT], dim=1), torch.cat([old_kept_BS, kept_BT], dim=1)
-        mask_BTS = visible(position_BT, keys_BS, kept_BS, self.config.window)
+        mask_BTS = visible(position_BT, keys_BS, kept_BS, cache.window)
         mask_BTS[:, :, used:] |= torch.eye(x_BTD.shape[1], dtype=torch.bool, device=x_BTD.device)
         angles = self._angles(position_BT, x_BTD.dtype)
         place_BT = cache.place(rows_B, position_BT, kept_BT)

@@ -13,6 +13,7 @@ from opengato.evaluators import contract
 from opengato.evaluators.acting import Player, policy_of
 from opengato.evaluators.report import NORMALISED, TaskResult
 from opengato.evaluators.statistics import Interval, bootstrap_mean, proportion
+from opengato.evaluators.tables import OF_HUMAN
 from opengato.rollout import TRAIN_SEED, rollout
 
 
@@ -50,7 +51,7 @@ class Evaluator(contract.Evaluator):
             )
         run = rollout(
             task_id,
-            policy_of(agent),
+            policy_of(agent, settings.temperature, settings.limits, settings.num_envs),
             episodes=settings.episodes,
             seed=settings.seed,
             num_envs=settings.num_envs,
@@ -81,6 +82,10 @@ def score(task: TaskInfo, samples: contract.Samples, settings: contract.Settings
     }
     if "success" in samples:
         figures["success"] = proportion(int(sum(samples["success"])), len(samples["success"]))
+    references = {"random": random, "expert": expert}
+    if task.human_score is not None and task.human_score > random:
+        references["human"] = task.human_score
+        figures[OF_HUMAN] = mean.scaled(random, task.human_score - random)
     notes = {"expert": task.expert or "unnamed"}
     if len(returns) < settings.episodes:
         notes["given up"] = f"{settings.episodes - len(returns)} of {settings.episodes} episodes, by the policy itself"
@@ -89,7 +94,7 @@ def score(task: TaskInfo, samples: contract.Samples, settings: contract.Settings
         metric=NORMALISED,
         score=mean.scaled(random, expert - random),
         figures=figures,
-        references={"random": random, "expert": expert},
+        references=references,
         samples={**{name: tuple(values) for name, values in samples.items()}}
         | {"score": tuple(task.normalise(value) for value in returns)},
         num_samples=len(returns),
