@@ -98,6 +98,9 @@ class Decoder(CachedBackbone):
             x_BTD = block.finish(x_BTD, attend(q, k, v, mask_BTS))
         return self.norm(x_BTD)
 
+    def final_parameters(self) -> list[nn.Parameter]:
+        return list(self.norm.parameters())
+
     def new_cache(self, rows: int) -> RollingCache:
         config = self.config
         head_width = config.width // config.heads

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from opengato.core.episode import ArraySpec
 from opengato.core.modality import Modality, Sampling
@@ -87,6 +87,9 @@ class Continuous(Modality):
 
     def loss(self, h_ND: Tensor, payload_NP: Tensor) -> Tensor:
         return self.table.loss(h_ND, payload_NP)
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        return list(self.table.parameters())
 
     def sample(self, h_ND: Tensor, spec: ArraySpec, sampling: Sampling) -> Tensor:
         logits_NV = self.table.logits(h_ND)
