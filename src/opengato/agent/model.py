@@ -19,13 +19,15 @@ from opengato.core.batch import PackedBatch
 from opengato.core.episode import Episode
 from opengato.core.modality import Modality, Sampling
 from opengato.core.serialize import Layout, Serializer
+from opengato.nn import lora
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
     """All that rebuilds an agent: modalities by name in the order of the layout, routes, a backbone.
 
-    `context` is the length of a training row in slots; `num_local` places within a step's observation are told apart.
+    `context` is the length of a training row in slots; `num_local` places within a step's observation are told apart;
+    `adapters` beside the trunk's matrices are those of a fine-tuning under way.
     """
 
     modalities: dict[str, Any]
@@ -33,6 +35,7 @@ class Config:
     backbone: Any
     context: int = 256
     num_local: int = 32
+    adapters: lora.Config | None = None
 
     @property
     def layout(self) -> Layout:
@@ -54,6 +57,8 @@ class Agent(nn.Module):
         self.config = config
         self.card: dict[str, Any] = card or {}
         self.backbone: Backbone = config.backbone.build()
+        if config.adapters is not None:
+            lora.adapt(self.backbone, config.adapters)
         width = self.backbone.width
         self.modalities = nn.ModuleDict({name: m.build(width) for name, m in config.modalities.items()})
         # Place 0 is "not in an observation"; place i + 1 is the i-th position of a step's observation.
