@@ -42,7 +42,7 @@ def describe(recipe: Recipe, data: Path, *, as_json: bool = False) -> None:
     """Print every setting as `a.b = value`, as `train` takes them, what data are there, and the parameters."""
     config = recipe.train
     num_parameters = config.agent.build().num_parameters
-    stores = {name: stored_episodes(recipe.folder(name, data)) for name in recipe.weights}
+    stores = {name: stored_episodes(recipe.folder(name, data)) for name in recipe.used}
     if as_json:
         print(json.dumps({"recipe": to_json(recipe), "data": stores, "num_parameters": num_parameters}, indent=1))
         return

@@ -29,6 +29,7 @@ from opengato.train.prepare import collect_store, fit_statistics, import_stores
 class Recipe:
     """Everything a run needs. `weights` are shares of positions; keys of `collect` and names in `imports` are sources.
 
+    A source of weight 0 is left out: not brought, not measured, not mixed.
     Collected data lie in `DATA/<recipe>/<source>`, imported corpora in `DATA/<source>/train`.
     """
 
@@ -44,6 +45,11 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in self.weights:
             choose(name, [*self.collect, *self.imports], what="source in `weights`")
+
+    @property
+    def used(self) -> dict[str, float]:
+        """Weights of the sources that the run learns from."""
+        return {name: weight for name, weight in self.weights.items() if weight != 0}
 
     def folder(self, source: str, data: Path) -> Path:
         """Where the training episodes of a source lie."""
@@ -67,8 +73,9 @@ def run(recipe: Recipe, folder: Path, data: Path, workers: int | None = None) ->
 def prepare(recipe: Recipe, data: Path, workers: int | None = None) -> None:
     """Collect and import what the recipe needs."""
     for name, jobs in recipe.collect.items():
-        collect_store(jobs, recipe.folder(name, data), workers or os.cpu_count() or 1)
-    import_stores(recipe.imports, data)
+        if name in recipe.used:
+            collect_store(jobs, recipe.folder(name, data), workers or os.cpu_count() or 1)
+    import_stores(tuple(name for name in recipe.imports if name in recipe.used), data)
 
 
 def mixture_config(recipe: Recipe, data: Path) -> MixtureConfig:
@@ -77,7 +84,7 @@ def mixture_config(recipe: Recipe, data: Path) -> MixtureConfig:
         name: SourceConfig(
             path=str(recipe.folder(name, data)), weight=weight, task_weights=recipe.task_weights.get(name, {})
         )
-        for name, weight in recipe.weights.items()
+        for name, weight in recipe.used.items()
     }
     return MixtureConfig(
         sources=sources, length=recipe.train.agent.context, rows_per_group=recipe.rows_per_group, seed=recipe.train.seed
@@ -87,40 +94,52 @@ def mixture_config(recipe: Recipe, data: Path) -> MixtureConfig:
 def with_statistics(recipe: Recipe, data: Path) -> Recipe:
     """The recipe with statistics measured for every modality that has a place for them and none yet."""
     agent = recipe.train.agent
-    empty = {
-        name: modality
-        for name, modality in agent.modalities.items()
-        if any(f.name == "statistics" for f in dataclasses.fields(modality)) and not modality.statistics
-    }
+    empty = {name: modality for name, modality in standardised(agent).items() if not modality.statistics}
     if not empty:
         return recipe
-    statistics: dict[str, dict[str, list[float]]] = {}
-    for name in recipe.collect:
-        statistics |= fit_statistics(recipe.folder(name, data))
+    statistics = fit_statistics([recipe.folder(name, data) for name in recipe.collect if name in recipe.used])
     fitted = {name: dataclasses.replace(modality, statistics=statistics) for name, modality in empty.items()}
     agent = dataclasses.replace(agent, modalities={**agent.modalities, **fitted})
     return dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, agent=agent))
 
 
+def standardised(agent: AgentConfig) -> dict[str, Any]:
+    """The modalities of an agent that keep statistics of what they read."""
+    return {
+        name: modality
+        for name, modality in agent.modalities.items()
+        if any(f.name == "statistics" for f in dataclasses.fields(modality))
+    }
+
+
 def make_card(recipe: Recipe, data: Path, sources: list[str]) -> dict[str, Any]:
     """What a user of the weights should know: data with licences and fingerprints, tasks, versions, machine."""
-    tasks, described = [], {}
-    for name in sources:
-        store = EpisodeStore(recipe.folder(name, data))
-        tasks += list(store.tasks())
-        described[name] = {
-            "episodes": len(store),
-            "share": recipe.weights[name] / sum(recipe.weights.values()),
-            "fingerprint": store.fingerprint,
-            **{key: store.extra[key] for key in ("title", "licence", "packages", "synthetic") if key in store.extra},
-        }
-    packages = ("opengato", "torch", "numpy", "minigrid", "metaworld", "mujoco", "gymnasium")
+    stores = {name: EpisodeStore(recipe.folder(name, data)) for name in sources}
+    total = sum(recipe.used.values())
     return {
         "recipe": recipe.name,
         "command": f"opengato train {recipe.name}",
-        "tasks": tasks,
+        "tasks": [task for store in stores.values() for task in store.tasks()],
         "sources": sources,
-        "data": described,
+        "data": {name: describe_store(store, recipe.used[name] / total) for name, store in stores.items()},
+        **made_by(),
+    }
+
+
+def describe_store(store: EpisodeStore, share: float) -> dict[str, Any]:
+    """What a card says of a store: how much, which, whose, and its share of the positions."""
+    return {
+        "episodes": len(store),
+        "share": share,
+        "fingerprint": store.fingerprint,
+        **{key: store.extra[key] for key in ("title", "licence", "packages", "synthetic") if key in store.extra},
+    }
+
+
+def made_by() -> dict[str, Any]:
+    """What a card says of the machine and the versions of what runs on it."""
+    packages = ("opengato", "torch", "numpy", "minigrid", "metaworld", "mujoco", "gymnasium")
+    return {
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, {platform.system()}",
         "versions": {name: _version(name) for name in packages},
     }
