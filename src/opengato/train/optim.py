@@ -14,11 +14,12 @@ from torch import Tensor, nn
 class Config:
     """AdamW for tables, norms and heads; Muon for the matrices of the trunk.
 
-    Both rates follow one schedule: linear warm-up, flat, then linear decay over the last `decay` share to zero.
+    Without a `matrix_learning_rate` they too get AdamW. Both rates follow one schedule: linear warm-up, flat, then
+    linear decay over the last `decay` share to zero.
     """
 
     learning_rate: float = 2e-3
-    matrix_learning_rate: float = 0.02
+    matrix_learning_rate: float | None = 0.02
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.95)
     momentum: float = 0.95
@@ -107,20 +108,21 @@ class Optimizers:
 
 
 def build(agent: nn.Module, config: Config, dtype: torch.dtype = torch.float32) -> Optimizers:
-    """Every parameter in exactly one group: trunk matrices to Muon, other matrices and vectors to AdamW."""
+    """Every trained parameter in exactly one group: trunk matrices to Muon, other matrices and vectors to AdamW."""
     matrices, decayed, plain = [], [], []
-    for name, parameter in agent.named_parameters():
-        if parameter.ndim == 2 and name.startswith("backbone."):
+    trained = [(name, parameter) for name, parameter in agent.named_parameters() if parameter.requires_grad]
+    for name, parameter in trained:
+        if parameter.ndim == 2 and name.startswith("backbone.") and config.matrix_learning_rate is not None:
             matrices.append(parameter)
         elif parameter.ndim == 2:
             decayed.append(parameter)
         else:
             plain.append(parameter)
-    assert len(matrices) + len(decayed) + len(plain) == sum(1 for _ in agent.parameters())
+    assert len(matrices) + len(decayed) + len(plain) == len(trained)
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     adam = torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
     parts: list[torch.optim.Optimizer] = [adam]
-    if matrices:
+    if matrices and config.matrix_learning_rate is not None:
         parts.append(Muon(matrices, config.matrix_learning_rate, config.momentum, config.weight_decay, dtype))
     for part in parts:
         for group in part.param_groups:
