@@ -6,10 +6,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from opengato.evaluators.report import Report
 
 COLOURS = ("#3b6fb6", "#c2703d", "#4f8f5b", "#8a5aa3", "#9a7b2f", "#5b7a86")
 EDGE = 0.04
+
+
+def blank_figure(width: float, height: float) -> Figure:
+    """A figure of so many inches; ImportError says how to get matplotlib."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise ImportError("a plot needs matplotlib; run: pip install 'opengato[plot]'") from error
+    # Agg by hand, not pyplot: no global state, and the same picture with and without a screen.
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def plot_scores(report: Report, path: Path) -> Path:
@@ -17,19 +32,12 @@ def plot_scores(report: Report, path: Path) -> Path:
 
     ValueError if the report has no normalised score; ImportError says how to get matplotlib.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise ImportError("a plot needs matplotlib; run: pip install 'opengato[plot]'") from error
     results = [result for result in report.results if "score" in result.samples]
     if not results:
         raise ValueError("this report has no control task to plot; its tables are in `report.table()`")
     families = sorted({result.family for result in results})
     results = sorted(results, key=lambda result: (families.index(result.family), -result.score.value))
-    # Agg by hand, not pyplot: no global state, and the same picture with and without a screen.
-    figure = Figure(figsize=(8, 1.2 + 0.28 * len(results)), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank_figure(8, 1.2 + 0.28 * len(results))
     axes = figure.add_subplot()
     for row, result in enumerate(results):
         score, colour = result.score, COLOURS[families.index(result.family) % len(COLOURS)]
