@@ -75,7 +75,7 @@ def test_every_option_is_explained(name: str, capsys: Output) -> None:
 
 def explanations(arguments: type) -> dict[str, str]:
     """The line below each field of a class of arguments."""
-    text = (PACKAGE / "cli" / "arguments.py").read_text(encoding="utf-8")
+    text = Path(inspect.getfile(arguments)).read_text(encoding="utf-8")
     body = text.split(f"class {arguments.__name__}:")[1].split("\n\n\n")[0]
     found = re.findall(r'^    (\w+): .*\n    """(.*)"""$', body, flags=re.MULTILINE)
     assert [field for field, _ in found] == [*inspect.signature(arguments).parameters]

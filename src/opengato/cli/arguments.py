@@ -12,11 +12,8 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-Flag = Annotated[bool, arg(help_behavior_hint="")]
-Agent = Annotated[str, Positional, arg(metavar="AGENT")]
-Recipe = Annotated[str, Positional, arg(metavar="RECIPE")]
-Store = Annotated[Path, Positional, arg(metavar="FOLDER")]
-Workers = Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: one per core)")]
+from opengato.cli.arguments_finetuning import FewShot, Finetune
+from opengato.cli.options import Agent, Flag, Recipe, Settings, Store, Workers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,7 +124,7 @@ class Train:
 
     recipe: Recipe
     """A recipe (`opengato recipes ls`), or a file made by `opengato recipes cp`."""
-    settings: Annotated[tuple[str, ...], Positional, arg(metavar="[a.b=c ...]", help_behavior_hint="")] = ()
+    settings: Settings = ()
     """What to change in it; `--dry-run` lists what there is."""
     out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/RECIPE)")] = None
     """Where checkpoints, the log and the agent go."""
@@ -352,6 +349,8 @@ SECTIONS: dict[str, dict[str, tuple[type, str]]] = {
     },
     "Make an agent": {
         "train": (Train, "opengato.cli.training:train"),
+        "finetune": (Finetune, "opengato.cli.finetuning:finetune"),
+        "few-shot": (FewShot, "opengato.cli.finetuning:few_shot"),
         "recipes ls": (RecipesLs, "opengato.cli.training:recipes_ls"),
         "recipes show": (RecipesShow, "opengato.cli.training:recipes_show"),
         "recipes cp": (RecipesCp, "opengato.cli.training:recipes_cp"),
