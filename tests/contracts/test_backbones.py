@@ -63,6 +63,23 @@ def test_it_says_its_width_and_keeps_the_shape(variant: str) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
+def test_its_final_norm_is_a_small_part_of_it(variant: str) -> None:
+    """Scales or shifts of what it gives, number by number."""
+    made = backbone(variant)
+    final = made.final_parameters()
+    assert all(any(parameter is own for own in made.parameters()) for parameter in final)
+    assert all(parameter.ndim == 1 for parameter in final)
+    before = made(vectors(2, 20), DOCUMENT, POSITION, PROMPT)
+    for parameter in final:
+        with torch.no_grad():
+            parameter[0] += 0.5
+        after = made(vectors(2, 20), DOCUMENT, POSITION, PROMPT)
+        assert torch.equal(after[..., 1:], before[..., 1:]), "it moves its own number and no other"
+        assert not torch.equal(after[..., 0], before[..., 0])
+        before = after
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_nothing_is_seen_of_the_future(variant: str) -> None:
     made = backbone(variant)
     if not made.causal:

@@ -195,6 +195,20 @@ def test_every_parameter_gets_a_gradient(variant: str) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
+def test_a_head_names_the_parameters_of_its_loss(variant: str) -> None:
+    """What a fine-tuning of heads alone trains is what the loss has a gradient for, given hidden states."""
+    modality, codec = made(variant)
+    if has_head(modality):
+        for spec in accepted(variant):
+            payload = payload_of(codec, spec)
+            modality.loss(torch.randn(len(payload), WIDTH), payload).sum().backward()
+    in_loss = {name for name, parameter in modality.named_parameters() if parameter.grad is not None}
+    named = {id(parameter) for parameter in modality.head_parameters()}
+    assert {name for name, parameter in modality.named_parameters() if id(parameter) in named} == in_loss
+    assert len(named) == len(modality.head_parameters()) == len(in_loss)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_loss_is_a_likelihood_of_each_row(variant: str) -> None:
     modality, codec = made(variant)
     for spec in accepted(variant):

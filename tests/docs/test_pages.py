@@ -114,6 +114,18 @@ def test_add_a_modality(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(900)
 @pytest.mark.skipif("tiny" not in shipped(), reason="the shipped agent is not there")
+def test_finetune(tmp_path: Path, gl: str) -> None:
+    checkout = open_checkout(tmp_path)
+    printed = follow(ROOT / "docs" / "finetune.md", checkout)
+    assert "metaworld/coffee-pull" in printed
+    cards = [json.loads((checkout / f"runs/{name}/agent/card.json").read_text()) for name in ("mine", "arm")]
+    assert [card["steps"] for card in cards] == [4, 2]
+    assert cards[0]["finetuned_on"] == ["metaworld/coffee-pull"]
+    assert list(cards[1]["statistics"].values()) == [["arm/state"], ["metaworld/state"], []]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.skipif("tiny" not in shipped(), reason="the shipped agent is not there")
 def test_readme(tmp_path: Path) -> None:
     (script,) = [block for block in blocks_of(README) if block.language == "python"]
     (tmp_path / "readme.py").write_text(script.text, encoding="utf-8")
@@ -145,7 +157,7 @@ def test_every_command_is_one_that_the_program_takes(page: Path) -> None:
             parse(words)
 
 
-@pytest.mark.parametrize("name", ["add-a-task-family.md", "add-a-modality.md"])
+@pytest.mark.parametrize("name", ["add-a-task-family.md", "add-a-modality.md", "finetune.md"])
 def test_code_keeps_the_style_of_the_house(name: str, tmp_path: Path) -> None:
     ruff = Path(sys.executable).with_name("ruff")
     if not ruff.exists():

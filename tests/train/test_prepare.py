@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from opengato import recipes
+from opengato.core.config import override
 from opengato.core.episode import ArraySpec, Episode
 from opengato.data.store import StoreWriter
+from opengato.train import run
 from opengato.train.prepare import fit_statistics
 from opengato.train.run import with_statistics
 from tests.tiny import toy_episode
@@ -35,7 +37,7 @@ def test_statistics_are_mean_and_deviation_by_name(tmp_path: Path) -> None:
     legs = [generator.standard_normal((4, 2)) * 1e-7]
     still = [np.full((4, 2), 3.0)]
     episodes = [arm(a) for a in arms] + [arm(a, "leg/state") for a in legs] + [arm(a, "rock/state") for a in still]
-    received = fit_statistics(write(tmp_path / "store", episodes))
+    received = fit_statistics([write(tmp_path / "store", episodes)])
     assert set(received) == {"arm/state", "leg/state", "rock/state"}
     everything = np.concatenate(arms)
     std = everything.std(0)
@@ -43,6 +45,16 @@ def test_statistics_are_mean_and_deviation_by_name(tmp_path: Path) -> None:
     assert received["arm/state"]["std"] == pytest.approx([std[0], std[1], 0.01 * std[1]], rel=1e-4), "hardly moves"
     assert received["leg/state"]["std"] == pytest.approx(legs[0].std(0).tolist(), rel=1e-3), "small units survive"
     assert received["rock/state"] == {"mean": [3.0, 3.0], "std": [1.0, 1.0]}, "nothing is divided by zero"
+
+
+def test_statistics_of_stores_are_of_all_their_episodes(tmp_path: Path) -> None:
+    parts = [np.random.default_rng(n).standard_normal((n, 2)) for n in (3, 8)]
+    folders = [write(tmp_path / str(len(part)), [arm(part)]) for part in parts]
+    received = fit_statistics(folders)["arm/state"]
+    assert received["mean"] == pytest.approx(np.concatenate(parts).mean(0).tolist(), rel=1e-4)
+    other = write(tmp_path / "other", [arm(np.ones((2, 5)))])
+    with pytest.raises(ValueError, match=r"named 'arm/state' hold \[2, 5\] numbers"):
+        fit_statistics([*folders, other])
 
 
 def test_a_recipe_gets_statistics_once(tmp_path: Path) -> None:
@@ -54,6 +66,26 @@ def test_a_recipe_gets_statistics_once(tmp_path: Path) -> None:
     assert set(fitted.train.agent.modalities[name].statistics) == {"arm/state"}
     write(recipe.folder("metaworld", tmp_path), [arm(np.full((20, 3), 100.0))])
     assert with_statistics(fitted, tmp_path) is fitted, "statistics that a recipe brings are kept"
+
+
+def test_a_source_of_weight_0_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is neither brought nor measured nor mixed: so agents are made that lack a domain."""
+    recipe = recipes.load("tiny")
+    kept = {name: weight for name, weight in recipe.weights.items() if name not in ("metaworld", "emoji")}
+    less = override(recipe, ["weights.metaworld=0", "weights.emoji=0"])
+    collected, imported = [], []
+    monkeypatch.setattr(run, "collect_store", lambda jobs, folder, workers: collected.append(folder.name))
+    monkeypatch.setattr(run, "import_stores", lambda names, folder: imported.extend(names))
+    run.prepare(less, tmp_path)
+    assert (collected, imported) == (["babyai"], ["austen", "shakespeare", "openclipart"])
+    for name in kept:
+        write(less.folder(name, tmp_path), [arm(np.ones((3, 2)), f"{name}/state")])
+    fitted = with_statistics(less, tmp_path)
+    (statistics,) = [m.statistics for m in fitted.train.agent.modalities.values() if hasattr(m, "statistics")]
+    assert set(statistics) == {"babyai/state"}
+    assert {name: s.weight for name, s in run.mixture_config(less, tmp_path).sources.items()} == kept
+    card = run.make_card(less, tmp_path, list(kept))
+    assert sum(about["share"] for about in card["data"].values()) == pytest.approx(1.0)
 
 
 def test_a_source_without_data_is_named() -> None:

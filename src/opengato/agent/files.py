@@ -37,7 +37,7 @@ def save_agent(agent: Agent, folder: Path, dtype: torch.dtype = torch.float32) -
 
 def load_agent(name_or_path: str | Path, device: str = "cpu") -> Agent:
     """An agent ready to act: a shipped name such as "tiny", or a folder of an agent, a checkpoint or a run."""
-    folder = _find(str(name_or_path))
+    folder = find_agent(str(name_or_path))
     config = from_json(json.loads((folder / CONFIG).read_text()))
     if not isinstance(config, Config):
         raise ValueError(f"{folder / CONFIG} holds {type(config).__name__}, expected the config of an agent")
@@ -66,7 +66,8 @@ def load_weights(agent: Agent, folder: Path) -> None:
     agent.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in state.items()})
 
 
-def _find(name_or_path: str) -> Path:
+def find_agent(name_or_path: str) -> Path:
+    """The folder of an agent's files; ValueError where there is none, with the near names."""
     folder = Path(name_or_path)
     inside = [folder, folder / "agent", *sorted(folder.glob("checkpoints/step-*/agent"), reverse=True)]
     for candidate in inside:

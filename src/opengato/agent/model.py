@@ -20,6 +20,7 @@ from opengato.core.episode import Episode
 from opengato.core.modality import Modality, Sampling
 from opengato.core.sequence import UNREAD
 from opengato.core.serialize import Layout, Serializer
+from opengato.nn import lora
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +30,7 @@ class Config:
     `context` is the length of a training row in slots; `num_local` places within a step's observation are told apart.
     With `parallel_actions` a position of an action holds nothing but its place, in training as in acting: the numbers
     of an action are then predicted given the past but not one another, all in one pass [Reed et al. 2022, app. G].
+    `adapters` beside the trunk's matrices are those of a fine-tuning under way.
     """
 
     modalities: dict[str, Any]
@@ -37,6 +39,7 @@ class Config:
     context: int = 256
     num_local: int = 32
     parallel_actions: bool = False
+    adapters: lora.Config | None = None
 
     @property
     def layout(self) -> Layout:
@@ -58,6 +61,8 @@ class Agent(nn.Module):
         self.config = config
         self.card: dict[str, Any] = card or {}
         self.backbone: Backbone = config.backbone.build()
+        if config.adapters is not None:
+            lora.adapt(self.backbone, config.adapters)
         width = self.backbone.width
         self.modalities = nn.ModuleDict({name: m.build(width) for name, m in config.modalities.items()})
         # Place 0 is "not in an observation"; place i + 1 is the i-th position of a step's observation.

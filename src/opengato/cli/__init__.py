@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import itertools
 import os
 import re
 import sys
@@ -29,6 +30,8 @@ DONE, FAILED, WRONG_USE, STOPPED, NO_READER = 0, 1, 2, 130, 141
 GROUPS = sorted({name.split()[0] for name in COMMANDS if " " in name})
 HELP = ("-h", "--help", "help")
 SETTING = re.compile(r"[A-Za-z_][\w./-]*=")
+TAKE_SETTINGS = ("train", "finetune", "few-shot")
+TAKE_STORES = ("--data", "--replay")
 # What a user can put right: a wrong value, a folder that is not there, a file that is in the way.
 USER_ERRORS = (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError)
 CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
@@ -88,9 +91,19 @@ def parse(words: Sequence[str]) -> tuple[str, Any]:
     name = choose(" ".join(words[:depth]), known, what="command")
     arguments, function = COMMANDS[name]
     rest = list(words[depth:])
-    if name == "train":  # settings may stand anywhere between the options
-        rest.sort(key=lambda word: SETTING.match(word) is not None)
+    if name in TAKE_SETTINGS:
+        rest = settings_last(rest)
     return function, tyro.cli(arguments, prog=f"opengato {name}", args=rest, config=CONFIG)
+
+
+def settings_last(words: Sequence[str]) -> list[str]:
+    """Settings may stand anywhere between the options; `data/mine=2` after `--data` is none."""
+
+    def is_setting(pair: tuple[str, str]) -> bool:
+        before, word = pair
+        return SETTING.match(word) is not None and before not in TAKE_STORES
+
+    return [word for _, word in sorted(itertools.pairwise(["", *words]), key=is_setting)]
 
 
 def overview(group: str | None = None) -> None:

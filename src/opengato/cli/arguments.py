@@ -13,7 +13,8 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from opengato.cli.analysis_arguments import AnalyseAttention, AnalyseEmbeddings
-from opengato.cli.argument_types import Acting, Agent, Flag, Recipe, Store, Workers
+from opengato.cli.argument_types import Acting, Agent, Flag, Recipe, Settings, Store, Workers
+from opengato.cli.finetuning_arguments import FewShot, Finetune
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,7 +134,7 @@ class Train:
 
     recipe: Recipe
     """A recipe (`opengato recipes ls`), or a file made by `opengato recipes cp`."""
-    settings: Annotated[tuple[str, ...], Positional, arg(metavar="[a.b=c ...]", help_behavior_hint="")] = ()
+    settings: Settings = ()
     """What to change in it; `--dry-run` lists what there is."""
     out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/RECIPE)")] = None
     """Where checkpoints, the log and the agent go."""
@@ -377,6 +378,8 @@ SECTIONS: dict[str, dict[str, tuple[type, str]]] = {
     },
     "Make an agent": {
         "train": (Train, "opengato.cli.training:train"),
+        "finetune": (Finetune, "opengato.cli.finetuning:finetune"),
+        "few-shot": (FewShot, "opengato.cli.finetuning:few_shot"),
         "recipes ls": (RecipesLs, "opengato.cli.training:recipes_ls"),
         "recipes show": (RecipesShow, "opengato.cli.training:recipes_show"),
         "recipes cp": (RecipesCp, "opengato.cli.training:recipes_cp"),

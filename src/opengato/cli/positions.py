@@ -98,7 +98,7 @@ def mixture_of(arguments: Inspect) -> Mixture:
         raise AssertionError("a store was found above")
     else:
         recipe = recipes.load(arguments.what)
-        missing = [name for name in recipe.weights if not (recipe.folder(name, data) / MANIFEST).is_file()]
+        missing = [name for name in recipe.used if not (recipe.folder(name, data) / MANIFEST).is_file()]
         if missing:
             raise FileNotFoundError(
                 f"no data of {', '.join(missing)} in {str(data)!r}; `opengato train {arguments.what}` brings them, or "

@@ -45,7 +45,7 @@ def describe(recipe: Recipe, data: Path, *, as_json: bool = False) -> None:
     config = recipe.train
     num_parameters = on_meta(config.agent).num_parameters
     memory = of_recipe(recipe)
-    stores = {name: stored_episodes(recipe.folder(name, data)) for name in recipe.weights}
+    stores = {name: stored_episodes(recipe.folder(name, data)) for name in recipe.used}
     if as_json:
         found = {"recipe": to_json(recipe), "data": stores, "num_parameters": num_parameters}
         print(json.dumps({**found, "memory": memory.to_json()}, indent=1))

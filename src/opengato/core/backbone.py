@@ -25,6 +25,10 @@ class Backbone(nn.Module, ABC):
         `prompt_BT` is True on the instruction, which opens a document; a trunk with a window keeps it in sight.
         """
 
+    def final_parameters(self) -> list[nn.Parameter]:
+        """The norm that makes hidden states ready for heads, which goes with the heads where they alone are trained."""
+        return []
+
 
 class CachedBackbone(Backbone):
     """A causal trunk that can continue from a cache, one step at a time, for several episodes at once."""

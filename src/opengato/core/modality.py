@@ -49,6 +49,10 @@ class Modality(nn.Module, ABC):
         """Negative log-likelihood (nats) of each row given the hidden state of the slot before it: (N,)."""
         raise ValueError(f"{type(self).__name__} has no head: it can be observed but not predicted")
 
+    def head_parameters(self) -> list[nn.Parameter]:
+        """What stands between a hidden state and `loss`, tables tied to it included; none without a head."""
+        return []
+
     def sample(self, h_ND: Tensor, spec: ArraySpec, sampling: Sampling) -> Tensor:
         """Rows (N, *payload_shape) chosen from the hidden states before them, within what `spec` allows."""
         raise ValueError(f"{type(self).__name__} has no head: it can be observed but not predicted")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from opengato.core.episode import ArraySpec
 from opengato.core.modality import Modality, Sampling
@@ -44,6 +44,9 @@ class TokenTable(Modality):
 
     def loss(self, h_ND: Tensor, payload_NP: Tensor) -> Tensor:
         return self.table.loss(h_ND, payload_NP)
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        return list(self.table.parameters())
 
     def sample(self, h_ND: Tensor, spec: ArraySpec, sampling: Sampling) -> Tensor:
         choice = self._choice(spec, h_ND.device)

@@ -49,14 +49,22 @@ class Config:
     seed: int = 0
 
 
-def fit(config: Config, batches: Callable[[int], Iterator[PackedBatch]], folder: Path, card: dict[str, Any]) -> Agent:
+def fit(
+    config: Config,
+    batches: Callable[[int], Iterator[PackedBatch]],
+    folder: Path,
+    card: dict[str, Any],
+    begin: Callable[[Agent], object] = lambda _: None,
+) -> Agent:
     """Train for `config.steps` steps, from the newest complete checkpoint in `folder` if there is one.
 
-    `batches(step)` must give the batches from that step on. The finished agent is in `folder/agent`. A SIGTERM or
+    `batches(step)` must give the batches from that step on. `begin(agent)` gives a new agent the weights to start from
+    and says which of them are trained (`requires_grad_`). The finished agent is in `folder/agent`. A SIGTERM or
     SIGINT saves and raises SystemExit(143) or (130); the same call then goes on where it stopped.
     """
     torch.manual_seed(config.seed)
     agent = config.agent.build()
+    begin(agent)
     checkpoints = folder / "checkpoints"
     newest = newest_checkpoint(checkpoints)
     # A resumed run keeps the precision it began with, whatever is fastest on the machine that goes on.

@@ -134,7 +134,7 @@ class Optimizers:
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Every parameter of an agent in exactly one group: matrices for Muon, the others for AdamW, decayed or plain."""
+    """Every trained parameter in exactly one group: matrices for Muon, the others for AdamW, decayed or plain."""
 
     matrices: list[nn.Parameter]
     decayed: list[nn.Parameter]
@@ -150,7 +150,8 @@ class Groups:
 def groups(agent: nn.Module, config: Config) -> Groups:
     """Trunk matrices to Muon if it has a rate; norms and biases are not decayed."""
     found = Groups([], [], [])
-    for name, parameter in agent.named_parameters():
+    trained = [(name, parameter) for name, parameter in agent.named_parameters() if parameter.requires_grad]
+    for name, parameter in trained:
         if config.matrix_learning_rate is not None and parameter.ndim == 2 and name.startswith("backbone."):
             found.matrices.append(parameter)
         elif parameter.ndim >= 2:

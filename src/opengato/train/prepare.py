@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,22 +55,25 @@ def import_stores(names: tuple[str, ...], folder: Path) -> None:
             import_source(name, folder / name)
 
 
-def fit_statistics(folder: Path, episodes: int = 3000) -> dict[str, dict[str, list[float]]]:
-    """Mean and standard deviation of each continuous observation by spec name, over evenly spread episodes of a store.
+def fit_statistics(folders: Sequence[Path], episodes: int = 3000) -> dict[str, dict[str, list[float]]]:
+    """Mean and standard deviation of each continuous observation by spec name, over evenly spread episodes of stores.
 
     A deviation below 0.01 of the largest one is raised to it: a coordinate that hardly moves must not be blown up.
     Where nothing moves at all it is 1.
     """
-    store = EpisodeStore(folder)
     values: dict[str, list[np.ndarray]] = {}
-    for index in np.linspace(0, len(store) - 1, min(episodes, len(store))).astype(int):
-        episode = store[int(index)]
-        for name, spec in episode.observation_specs.items():
-            if spec.kind == "continuous":
-                array = np.asarray(episode.observations[name], np.float64)
-                values.setdefault(spec.name, []).append(array.reshape(len(array), -1))
+    for store in map(EpisodeStore, folders):
+        for index in np.linspace(0, len(store) - 1, min(episodes, len(store))).astype(int):
+            episode = store[int(index)]
+            for name, spec in episode.observation_specs.items():
+                if spec.kind == "continuous":
+                    array = np.asarray(episode.observations[name], np.float64)
+                    values.setdefault(spec.name, []).append(array.reshape(len(array), -1))
     statistics: dict[str, dict[str, Any]] = {}
     for name, arrays in values.items():
+        sizes = sorted({array.shape[1] for array in arrays})
+        if len(sizes) > 1:
+            raise ValueError(f"observations named {name!r} hold {sizes} numbers; give each kind a name of its own")
         joined = np.concatenate(arrays)
         std = joined.std(0)
         statistics[name] = {

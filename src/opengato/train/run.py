@@ -32,8 +32,9 @@ from opengato.train.prepare import collect_store, fit_statistics, import_stores
 class Recipe:
     """Everything a run needs. `weights` are shares of positions; keys of `collect` and names in `imports` are sources.
 
-    `rules` are the data rules of sources, the default ones where it names none. Collected data lie in
-    `DATA/<recipe>/<source>`, imported corpora in `DATA/<source>/train`.
+    A source of weight 0 is left out: not brought, not measured, not mixed. `rules` are the data rules of sources, the
+    default ones where it names none. Collected data lie in `DATA/<recipe>/<source>`, imported corpora in
+    `DATA/<source>/train`.
     """
 
     name: str
@@ -60,6 +61,11 @@ class Recipe:
         """Rows of a batch."""
         return self.loader.groups * self.rows_per_group
 
+    @property
+    def used(self) -> dict[str, float]:
+        """Weights of the sources that the run learns from."""
+        return {name: weight for name, weight in self.weights.items() if weight != 0}
+
     def folder(self, source: str, data: Path) -> Path:
         """Where the training episodes of a source lie."""
         return data / self.name / source if source in self.collect else data / source / "train"
@@ -82,8 +88,9 @@ def run(recipe: Recipe, folder: Path, data: Path, workers: int | None = None) ->
 def prepare(recipe: Recipe, data: Path, workers: int | None = None) -> None:
     """Collect and import what the recipe needs."""
     for name, jobs in recipe.collect.items():
-        collect_store(jobs, recipe.folder(name, data), workers or os.cpu_count() or 1)
-    import_stores(recipe.imports, data)
+        if name in recipe.used:
+            collect_store(jobs, recipe.folder(name, data), workers or os.cpu_count() or 1)
+    import_stores(tuple(name for name in recipe.imports if name in recipe.used), data)
 
 
 def mixture_config(recipe: Recipe, data: Path) -> MixtureConfig:
@@ -95,7 +102,7 @@ def mixture_config(recipe: Recipe, data: Path) -> MixtureConfig:
             task_weights=recipe.task_weights.get(name, {}),
             rules=recipe.rules[name],
         )
-        for name, weight in recipe.weights.items()
+        for name, weight in recipe.used.items()
     }
     return MixtureConfig(
         sources=sources, length=recipe.train.agent.context, rows_per_group=recipe.rows_per_group, seed=recipe.train.seed
@@ -105,43 +112,56 @@ def mixture_config(recipe: Recipe, data: Path) -> MixtureConfig:
 def with_statistics(recipe: Recipe, data: Path) -> Recipe:
     """The recipe with statistics measured for every modality that has a place for them and none yet."""
     agent = recipe.train.agent
-    empty = {
-        name: modality
-        for name, modality in agent.modalities.items()
-        if any(f.name == "statistics" for f in dataclasses.fields(modality)) and not modality.statistics
-    }
+    empty = {name: modality for name, modality in standardised(agent).items() if not modality.statistics}
     if not empty:
         return recipe
-    statistics: dict[str, dict[str, list[float]]] = {}
-    for name in recipe.collect:
-        statistics |= fit_statistics(recipe.folder(name, data))
+    statistics = fit_statistics([recipe.folder(name, data) for name in recipe.collect if name in recipe.used])
     fitted = {name: dataclasses.replace(modality, statistics=statistics) for name, modality in empty.items()}
     agent = dataclasses.replace(agent, modalities={**agent.modalities, **fitted})
     return dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, agent=agent))
 
 
+def standardised(agent: AgentConfig) -> dict[str, Any]:
+    """The modalities of an agent that keep statistics of what they read."""
+    return {
+        name: modality
+        for name, modality in agent.modalities.items()
+        if any(f.name == "statistics" for f in dataclasses.fields(modality))
+    }
+
+
 def make_card(recipe: Recipe, data: Path, sources: list[str]) -> dict[str, Any]:
     """What a user of the weights should know: data with licences and fingerprints, tasks, versions, machine."""
-    tasks, described = [], {}
-    for name in sources:
-        store = EpisodeStore(recipe.folder(name, data))
-        tasks += list(store.tasks())
-        rules = recipe.rules[name]
-        described[name] = {
-            "episodes": len(store),
-            "share": recipe.weights[name] / sum(recipe.weights.values()),
-            "fingerprint": store.fingerprint,
-            **({} if rules == Rules() else {"rules": to_json(rules)}),
-            **{key: store.extra[key] for key in ("title", "licence", "packages", "synthetic") if key in store.extra},
-        }
-    packages = ("opengato", "torch", "numpy", "minigrid", "metaworld", "mujoco", "gymnasium")
+    stores = {name: EpisodeStore(recipe.folder(name, data)) for name in sources}
+    total = sum(recipe.used.values())
     return {
         "recipe": recipe.name,
         "command": f"opengato train {recipe.name}",
-        "tasks": tasks,
+        "tasks": [task for store in stores.values() for task in store.tasks()],
         "sources": sources,
-        "data": described,
+        "data": {
+            name: describe_store(store, recipe.used[name] / total, recipe.rules[name]) for name, store in stores.items()
+        },
         **({EXPERT_RETURNS: returns} if (returns := returns_of(recipe, data)) else {}),
+        **made_by(),
+    }
+
+
+def describe_store(store: EpisodeStore, share: float, rules: Rules | None = None) -> dict[str, Any]:
+    """What a card says of a store: how much, which, whose, its share of the positions, and what rules it is under."""
+    return {
+        "episodes": len(store),
+        "share": share,
+        "fingerprint": store.fingerprint,
+        **({} if rules is None or rules == Rules() else {"rules": to_json(rules)}),
+        **{key: store.extra[key] for key in ("title", "licence", "packages", "synthetic") if key in store.extra},
+    }
+
+
+def made_by() -> dict[str, Any]:
+    """What a card says of the machine and the versions of what runs on it."""
+    packages = ("opengato", "torch", "numpy", "minigrid", "metaworld", "mujoco", "gymnasium")
+    return {
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, {platform.system()}",
         "versions": {name: _version(name) for name in packages},
     }

@@ -137,6 +137,9 @@ class Decoder(CachedBackbone, LayeredBackbone):
             x_BTD = residual_BTD
         return self.norm(x_BTD)
 
+    def final_parameters(self) -> list[nn.Parameter]:
+        return list(self.norm.parameters())
+
     def attention(
         self, layer: int, x_BTD: Tensor, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor
     ) -> Tensor:

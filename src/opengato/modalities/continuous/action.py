@@ -107,6 +107,9 @@ class ContinuousAction(Modality):
         loss_NA = F.cross_entropy(logits_NAV.flatten(0, 1), target_NA.flatten(), ignore_index=-1, reduction="none")
         return loss_NA.view_as(target_NA).sum(1) / (target_NA >= 0).sum(1)
 
+    def head_parameters(self) -> list[nn.Parameter]:
+        return list(self.head.parameters())
+
     def sample(self, h_ND: Tensor, spec: ArraySpec, sampling: Sampling) -> Tensor:
         logits_NAV = self._logits(h_ND)
         ids_NA = choose_ids(logits_NAV, sampling)
