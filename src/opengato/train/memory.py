@@ -175,7 +175,10 @@ def _saved_bytes(module: nn.Module, dtype: torch.dtype, run: Callable[[], Any]) 
 
 
 class _AsTrained(TorchFunctionMode):
-    """Products in `dtype`, as autocast makes them, and attention by a fused kernel: the meta device knows neither."""
+    """Products in `dtype` and losses in float32, as autocast makes them, and attention by a fused kernel.
+
+    The meta device knows neither.
+    """
 
     def __init__(self, dtype: torch.dtype):
         super().__init__()
@@ -184,19 +187,28 @@ class _AsTrained(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
         if func in (F.linear, F.conv2d, F.scaled_dot_product_attention):
-            args = tuple(a.to(self.dtype) if isinstance(a, Tensor) and a.is_floating_point() else a for a in args)
+            args = _cast(args, self.dtype)
+        elif func is F.cross_entropy:
+            args = _cast(args, torch.float32)
         if func is F.scaled_dot_product_attention:
             return _FusedAttention.apply(*args, kwargs.get("attn_mask"))
         return func(*args, **kwargs)
 
 
+def _cast(args: tuple, dtype: torch.dtype) -> tuple:
+    return tuple(a.to(dtype) if isinstance(a, Tensor) and a.is_floating_point() else a for a in args)
+
+
 class _FusedAttention(torch.autograd.Function):
-    """Keeps what a fused kernel keeps: its inputs, the mask as numbers, its output and a log-sum-exp a query."""
+    """Keeps what a fused kernel keeps: its inputs, the mask as numbers, its output and a log-sum-exp a query.
+
+    The output lies by heads, as on CPU, so that joining the heads copies it; elsewhere it may not.
+    """
 
     @staticmethod
     def forward(ctx: Any, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, mask: Tensor | None) -> Tensor:
         rows, heads, slots, _ = q_BHTK.shape
-        out_BHTK = q_BHTK.new_empty(rows, slots, heads, v_BHSK.shape[-1]).transpose(1, 2)
+        out_BHTK = q_BHTK.new_empty(rows, heads, slots, v_BHSK.shape[-1])
         log_sum_BHT = q_BHTK.new_empty(rows, heads, slots, dtype=torch.float32)
         numbers = () if mask is None else (mask.to(q_BHTK.dtype),)
         ctx.save_for_backward(q_BHTK, k_BHSK, v_BHSK, out_BHTK, log_sum_BHT, *numbers)
