@@ -146,7 +146,7 @@ def test_returns_are_seen_as_in_training(monkeypatch: pytest.MonkeyPatch, encodi
     other, _ = acted(monkeypatch, agent, seen, target_return=target + 1)
     usual, _ = acted(monkeypatch, agent, seen)
     asked, _ = acted(monkeypatch, agent, seen, target_return=expert)
-    name = "state" if encoding == "vector" else "continuous"
+    name = {"vector": "state", "tokens": "continuous", "shared": "tokens"}[encoding]
     assert not np.array_equal(other.payload[name], usual.payload[name])
     assert_same_sequence(usual, asked)
 

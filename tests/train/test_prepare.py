@@ -77,7 +77,7 @@ def test_a_source_of_weight_0_is_left_out(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(run, "collect_store", lambda jobs, folder, workers: collected.append(folder.name))
     monkeypatch.setattr(run, "import_stores", lambda names, folder: imported.extend(names))
     run.prepare(less, tmp_path)
-    assert (collected, imported) == (["babyai"], ["austen", "shakespeare", "openclipart"])
+    assert (collected, imported) == (["babyai"], ["austen", "shakespeare", "openclipart", "twemoji"])
     for name in kept:
         write(less.folder(name, tmp_path), [arm(np.ones((3, 2)), f"{name}/state")])
     fitted = with_statistics(less, tmp_path)

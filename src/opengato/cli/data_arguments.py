@@ -1,0 +1,132 @@
+"""What the commands about episodes take: collect, import, data, inspect; see `arguments`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from opengato.cli.argument_types import Flag, Store, Workers
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Collect:
+    """Collect episodes of tasks by their experts, or by random actions, into a store.
+
+    For example:
+        opengato collect babyai/GoToLocal --episodes 500 --out data/go
+        opengato collect 'metaworld/door-*' --noise 0 0.1 --only-success
+        opengato collect babyai/GoToObj babyai/OpenDoor --policy random
+    """
+
+    tasks: Annotated[tuple[str, ...], Positional, arg(metavar="TASK [TASK ...]")]
+    """Tasks or patterns of tasks; `opengato tasks` lists them."""
+    policy: Literal["expert", "random"] = "expert"
+    """Who acts."""
+    episodes: int = 100
+    """Episodes of each task."""
+    out: Annotated[Path, arg(metavar="FOLDER")] = Path("data/collected")
+    """A new store."""
+    noise: tuple[float, ...] = (0.0,)
+    """Each episode draws one of these shares of its actions to disturb; the record keeps what the policy meant."""
+    only_success: Flag = False
+    """Leave out episodes that fail."""
+    seed: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: 1000000)")] = None
+    """Episode i of each task has seed N + i. Seeds below a million are for evaluation."""
+    workers: Workers = None
+    """Processes; the episodes do not depend on it."""
+    json: Flag = False
+    """Print what was collected as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Import:
+    """Import a corpus of texts or pictures into FOLDER/NAME; without a name, list what there is.
+
+    For example:
+        opengato import
+        opengato import austen --out data
+    """
+
+    name: Annotated[str | None, Positional, arg(metavar="NAME", help_behavior_hint="")] = None
+    """A corpus."""
+    out: Annotated[Path, arg(metavar="FOLDER")] = Path("data")
+    """Where its folder goes, with a store of `train` and one of `test` episodes."""
+    list: Flag = False
+    """List the corpora, with their licences."""
+    allow_other_version: Flag = False
+    """Take another version of a package than the tested one."""
+    json: Flag = False
+    """Print as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataValidate:
+    """Check a store: the checksum of each file, each episode, all counts. Exit code 1 if something is wrong.
+
+    For example:
+        opengato data validate data/austen/train
+    """
+
+    folder: Store
+    """A store."""
+    json: Flag = False
+    """Print as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataShow:
+    """Show one episode of a store: its facts and its first steps.
+
+    For example:
+        opengato data show data/tiny/babyai --index 7
+    """
+
+    folder: Store
+    """A store."""
+    index: int = 0
+    """Which episode; -1 is the last."""
+    json: Flag = False
+    """Print its facts and specs as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataStats:
+    """Count a store: per task its episodes, steps, mean length and return, success; where the data come from.
+
+    For example:
+        opengato data stats data/tiny/babyai
+    """
+
+    folder: Store
+    """A store."""
+    json: Flag = False
+    """Print as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inspect:
+    """Show what a network is trained on, position by position.
+
+    Of a recipe, one group of its mixture; of a store, some of its episodes in the layout of a recipe. `*` marks the
+    positions that are predicted.
+
+    For example:
+        opengato inspect tiny --group 3 --row 0
+        opengato inspect data/tiny/babyai --json
+    """
+
+    what: Annotated[str, Positional, arg(metavar="RECIPE|FOLDER")]
+    """A recipe whose data are there, or a store."""
+    group: int = 0
+    """Which group of rows; training takes them in order."""
+    row: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: all)")] = None
+    """Only one row of the group."""
+    recipe: str = "tiny"
+    """For a store: whose layout."""
+    data: Annotated[Path, arg(metavar="FOLDER")] = Path("data")
+    """For a recipe: where its data are."""
+    json: Flag = False
+    """Print a line of JSON for each position."""
