@@ -58,7 +58,7 @@ check: $(READY)-dev  ## format, lint, types and import rules (seconds)
 	@failed=0; \
 	$(BIN)/ruff format --check . || failed=1; \
 	$(BIN)/ruff check . || failed=1; \
-	$(BIN)/ty check --output-format concise || failed=1; \
+	$(BIN)/ty check --python $(VENV) --output-format concise || failed=1; \
 	$(BIN)/lint-imports --no-logo || failed=1; \
 	exit $$failed
 
