@@ -3,8 +3,8 @@
     opengato train tiny
 
 Hardware: 2 CPU cores, 5 GB of memory. Collects 204,000 episodes (6 minutes for BabyAI and 6 for Meta-World, the latter
-beside other work), imports five corpora (the largest in 2 minutes) and trains 8000 steps: 79 minutes at the 0.59 s of a
-step on free cores that multiply bfloat16 fast (AMX); 87 beside other work.
+beside other work), imports five corpora (the largest in 2 minutes) and trains 8000 steps: 76 minutes at the 0.57 s of a
+step on free cores that multiply bfloat16 fast (AMX); the shipped run took 87 beside other work.
 Expect, on unseen seeds: BabyAI 0.97 of the expert (one-room levels 0.97), Meta-World success 0.97; 1.55 bits per byte
 of an unseen novel (xz: 2.59); the right caption of 16 in 0.21 of the cases (chance: 0.06).
 """
