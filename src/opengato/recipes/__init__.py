@@ -1,6 +1,6 @@
 """Recipes: each module here has `recipe() -> Recipe`, a full run config.
 
-Its docstring says command, hardware, time and the numbers to expect.
+Its docstring says command, hardware, time and the numbers to expect. The module `gato_79m` is the recipe `gato-79m`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import inspect
 import pkgutil
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from opengato.core.config import choose
 from opengato.train.run import Recipe
@@ -18,16 +19,16 @@ from opengato.train.run import Recipe
 
 def names() -> list[str]:
     """Recipes by name: the modules of this package that define `recipe`."""
-    found = [module.name for module in pkgutil.iter_modules(__path__)]
-    return sorted(name for name in found if hasattr(importlib.import_module(f"{__name__}.{name}"), "recipe"))
+    modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
+    found = [module.__name__.rpartition(".")[2] for module in modules if hasattr(module, "recipe")]
+    return sorted(name.replace("_", "-") for name in found)
 
 
 def load(name: str) -> Recipe:
     """The recipe of a name, or of a file `mine.py` that defines `recipe`; an unknown one is a ValueError."""
     if name.endswith(".py"):
         return _of_file(Path(name))
-    choose(name, names(), what="recipe")
-    return importlib.import_module(f"{__name__}.{name}").recipe()
+    return _module(name).recipe()
 
 
 def _of_file(path: Path) -> Recipe:
@@ -47,5 +48,9 @@ def _of_file(path: Path) -> Recipe:
 
 def source(name: str) -> str:
     """The recipe's own text, docstring and all."""
-    choose(name, names(), what="recipe")
-    return inspect.getsource(importlib.import_module(f"{__name__}.{name}"))
+    return inspect.getsource(_module(name))
+
+
+def _module(name: str) -> ModuleType:
+    choose(name.replace("_", "-"), names(), what="recipe")
+    return importlib.import_module(f"{__name__}.{name.replace('-', '_')}")

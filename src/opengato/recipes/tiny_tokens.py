@@ -1,6 +1,6 @@
-"""tiny_tokens: the recipe `tiny` in Gato's own encoding, every number a token, to compare the two encodings.
+"""tiny-tokens: the recipe `tiny` in Gato's own encoding, every number a token, to compare the two encodings.
 
-    opengato train tiny_tokens
+    opengato train tiny-tokens
 
 A BabyAI step takes 152 positions here and 2 in `tiny`, a Meta-World step 44 and 2: the context of 1024 positions holds
 6 and 23 steps. Hardware: as `tiny`, with about four times the time for the same number of steps seen. Not trained and
@@ -53,5 +53,10 @@ def recipe() -> Recipe:
     base = tiny.recipe()
     train = dataclasses.replace(base.train, agent=agent(), objective=next_token.Config())
     return dataclasses.replace(
-        base, name="tiny_tokens", train=train, loader=LoaderConfig(groups=2, workers=1), rows_per_group=2
+        base,
+        name="tiny-tokens",
+        collected="tiny",
+        train=train,
+        loader=LoaderConfig(groups=2, workers=1),
+        rows_per_group=2,
     )

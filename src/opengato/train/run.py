@@ -33,14 +33,15 @@ class Recipe:
     """Everything a run needs. `weights` are shares of positions; keys of `collect` and names in `imports` are sources.
 
     A source of weight 0 is left out: not brought, not measured, not mixed. `rules` are the data rules of sources, the
-    default ones where it names none. Collected data lie in `DATA/<recipe>/<source>`, imported corpora in
-    `DATA/<source>/train`.
+    default ones where it names none. Collected data lie in `DATA/<recipe>/<source>`, with `collected` in the place of
+    the recipe's name where recipes share them; imported corpora in `DATA/<source>/train`.
     """
 
     name: str
     train: loop.Config
     weights: dict[str, float]
     collect: dict[str, tuple[CollectJob, ...]] = field(default_factory=dict)
+    collected: str | None = None
     imports: tuple[str, ...] = ()
     task_weights: dict[str, dict[str, float]] = field(default_factory=dict)
     rules: dict[str, Rules] = field(default_factory=dict)
@@ -68,7 +69,8 @@ class Recipe:
 
     def folder(self, source: str, data: Path) -> Path:
         """Where the training episodes of a source lie."""
-        return data / self.name / source if source in self.collect else data / source / "train"
+        own = data / (self.collected or self.name) / source
+        return own if source in self.collect else data / source / "train"
 
 
 def run(recipe: Recipe, folder: Path, data: Path, workers: int | None = None) -> Agent:
