@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from opengato import recipes
+from opengato.envs import find_task
 from opengato.recipes import gato_table
 from opengato.recipes.gato import HELD_OUT
 from opengato.train.memory import on_meta
@@ -33,6 +34,7 @@ def test_what_is_held_out_is_not_collected() -> None:
     collected = {job.task for jobs in recipes.load("gato-79m").collect.values() for job in jobs}
     assert collected.isdisjoint(HELD_OUT)
     assert len(collected) > 100
+    assert all(find_task(task).expert for task in collected)
 
 
 def test_weights_are_those_of_table_1() -> None:

@@ -48,8 +48,8 @@ def agent(size: str) -> model.Config:
 
 
 def jobs(family: str, episodes: int) -> tuple[CollectJob, ...]:
-    """What the experts of a family show: of all its tasks but those held out."""
-    tasks = [task.id for task in all_tasks(family) if task.id not in HELD_OUT]
+    """What the experts of a family show: of all its tasks that have one, but those held out."""
+    tasks = [task.id for task in all_tasks(family) if task.expert and task.id not in HELD_OUT]
     return tuple(CollectJob(task=task, episodes=episodes, seed=TRAIN_SEED) for task in tasks)
 
 
