@@ -219,7 +219,7 @@ def test_without_a_history_the_past_makes_no_difference_and_with_a_long_one_all_
     agent, present = tiny_agent(encoding, window=300), observations(1, seed=9)
     pasts = [observations(4, seed=seed) for seed in (1, 2)]
 
-    def last(**limits: int) -> list[dict[str, Any]]:
+    def last(**limits: Any) -> list[dict[str, Any]]:
         return [act(agent, [*past, *present], limits=Limits(**limits))[-1] for past in pasts]
 
     assert_same_actions([last(history=1)[0]], [last(history=1)[1]])
@@ -238,7 +238,7 @@ def test_a_window_at_acting_time_is_that_of_a_trunk_made_so(toy_family: ToyFamil
     usual = tiny_agent("tokens", window=WINDOW)
     made = tiny_agent("tokens", window=window)
 
-    def moves(agent: Agent, **limits: int) -> np.ndarray:
+    def moves(agent: Agent, **limits: Any) -> np.ndarray:
         policy = AgentPolicy(agent, rows=1, limits=Limits(**limits))
         [episode] = rollout(task(max_steps=10), policy, episodes=1, seed=0)
         return episode.actions["force"]
@@ -277,8 +277,23 @@ def test_limits_name_themselves_and_refuse_what_cannot_be() -> None:
     assert AgentPolicy(tiny_agent(), rows=1).name == "agent, temperature 0"
     limits = Limits(top_k=5, history=1)
     assert AgentPolicy(tiny_agent(), 0.5, rows=1, limits=limits).name == "agent, temperature 0.5, top_k 5, history 1"
-    for wrong in ({"history": 0}, {"window": -1}):
+    wrongs: list[dict[str, Any]] = [{"history": 0}, {"window": -1}]
+    for wrong in wrongs:
         with pytest.raises(ValueError, match="expected at least 1, or None"):
             Limits(**wrong)
     with pytest.raises(ValueError, match="a top_k of at least 1 or None"):
         AgentPolicy(tiny_agent(), rows=1, limits=Limits(top_k=0))
+
+
+def test_who_is_not_told_reads_no_instruction() -> None:
+    seen, agent = observations(3), tiny_agent("tokens")
+
+    def read(instruction: str, limits: Limits) -> list[int]:
+        policy = AgentPolicy(agent, rows=1, limits=limits)
+        policy.begin(0, task(), instruction, None, seed=0)
+        return policy._running[0].head.payload["text"].tolist()
+
+    untold = [read(words, Limits(instructed=False)) for words in ("go on", "turn back", "")]
+    assert untold[0] == untold[1] == untold[2] == read("", Limits())
+    assert read("go on", Limits()) != untold[0]
+    assert len(act(agent, seen, limits=Limits(instructed=False))) == 3

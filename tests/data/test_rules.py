@@ -265,6 +265,19 @@ def test_returns_come_into_sight(tmp_path: Path) -> None:
     assert source.read(3).observation_specs is source.read(4).observation_specs
 
 
+def test_a_share_of_the_documents_keeps_its_instruction(peers: str) -> None:
+    for share in (0.0, 0.4):
+        source, generator = source_of(peers, 100, instructions=share), np.random.default_rng(0)
+        told = 0
+        for _ in range(200):
+            index = source.draw(generator)
+            episode, sequence = source.store[index], source.document(index, 100, generator)
+            assert episode.instruction
+            told += sequence.prompt_length > 1
+            assert sequence.prompt_length in (1, len(SERIALIZER.prompt(episode.instruction)))
+        assert abs(told - 200 * share) <= 3.5 * (200 * share * (1 - share)) ** 0.5
+
+
 def test_sources_without_rules_keep_their_order(tmp_path: Path) -> None:
     """Pinned: what a recipe was trained on must come again, whatever rules are added."""
     makers = {"grid": grid_episode, "arm": arm_episode, "text": text_episode}

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +18,9 @@ from opengato.core.environment import Score, TaskInfo
 from opengato.envs import find_task
 from opengato.evaluators import Interval, Report, Settings, TaskResult, evaluate, evaluator_of, run_task, select_tasks
 from opengato.evaluators import control as package
+from opengato.evaluators.acting import demonstration
 from opengato.evaluators.report import NORMALISED
-from opengato.rollout import TRAIN_SEED
+from opengato.rollout import TRAIN_SEED, as_policy
 from tests.evaluators.fakes import FakeAgent
 
 TRAINED = ["babyai/GoToLocal", "babyai/PickupLoc", "metaworld/reach", "text/austen", "caption/emoji"]
@@ -151,6 +153,29 @@ def test_the_expert_scores_about_one_and_the_number_of_environments_changes_noth
     assert alone.figures["success"].value == 1.0
     part = run_task("expert", task, Settings(episodes=2, seed=3))
     assert part.samples["return"] == alone.samples["return"][3:], "episode i has seed `seed + i`"
+
+
+def test_a_demonstration_is_a_success_that_evaluation_never_plays() -> None:
+    shown = demonstration("babyai/GoToObjS4")
+    assert shown.success
+    assert shown.provenance["seed"] >= TRAIN_SEED
+    assert shown.episode_return > 0
+
+
+def test_prompted_agents_read_a_demonstration(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    def spy(*arguments: Any) -> Any:
+        made.append(arguments)
+        return as_policy("random")
+
+    monkeypatch.setattr(package, "policy_of", spy)
+    for prompted in (False, True):
+        run_task("random", "babyai/GoToObjS4", Settings(episodes=1, prompted=prompted))
+    (*_, without), (*_, shown) = made
+    assert without is None
+    assert shown.task == "babyai/GoToObjS4"
+    assert Settings(prompted=True).acting == "temperature 0, prompted"
 
 
 @pytest.mark.parametrize("settings", [Settings(episodes=0), Settings(seed=-1), Settings(seed=TRAIN_SEED - 1)])

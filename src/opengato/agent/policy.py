@@ -37,7 +37,7 @@ class Limits:
     they are read anew each time, after the instruction and the prompt, as if the episode had begun with them, which
     bounds the time of a step [Reed et al. 2022, arXiv:2205.06175, app. G]; None remembers on. `window` positions are in
     sight of each layer (None: as in training). A prompt is read up to `prompt_length` positions, the instruction among
-    them (None: the context of the agent).
+    them (None: the context of the agent). Not `instructed`, it is not told its instruction.
     """
 
     top_p: float = 1.0
@@ -45,6 +45,7 @@ class Limits:
     history: int | None = None
     window: int | None = None
     prompt_length: int | None = None
+    instructed: bool = True
 
     def __post_init__(self) -> None:
         for name in ("history", "window", "prompt_length"):
@@ -108,6 +109,7 @@ class AgentPolicy(Policy):
         if slot >= rows:
             raise ValueError(f"slot {slot} exceeds the {rows} rows of this policy; make it with rows={slot + 1}")
         self._decoding.reset(slot)
+        instruction = instruction if self.limits.instructed else ""
         # A CPU generator looks at 32 bits of its seed only: both seeds must be in them.
         mixed = np.random.SeedSequence((self.seed, seed)).generate_state(1)[0]
         generator = torch.Generator(device=self.agent.device).manual_seed(int(mixed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 
@@ -46,7 +47,8 @@ def evaluate(arguments: Evaluate) -> None:
         num_envs=arguments.num_envs,
         documents=arguments.documents,
         temperature=arguments.acting.temperature,
-        limits=limits_of(arguments.acting),
+        limits=dataclasses.replace(limits_of(arguments.acting), instructed=not arguments.uninstructed),
+        prompted=arguments.prompted,
     )
     report = measure(player, arguments.tasks or families_of(player), settings=settings)
     console = Console() if sys.stdout.isatty() else Console(width=UNBOUNDED)

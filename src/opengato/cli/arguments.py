@@ -61,6 +61,10 @@ class Evaluate:
     """Environments side by side; the result does not depend on it."""
     acting: Annotated[Acting, arg(name="")] = field(default_factory=Acting)
     """How it acts in the control tasks."""
+    prompted: Flag = False
+    """Let it read a successful episode of the expert before each episode, as Gato does."""
+    uninstructed: Flag = False
+    """Do not tell it its instruction."""
     json: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
     """Write the whole report, with the result of every episode."""
     plot: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None

@@ -6,7 +6,7 @@ A group is a few rows packed together, the unit of the order. Letters: E episode
 from __future__ import annotations
 
 import fnmatch
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -155,6 +155,8 @@ class Source:
         episode = self.read(index)
         if is_text(episode):
             return self._maker.make(episode, limit, generator)
+        if self.rules.instructions < 1 and generator.random() >= self.rules.instructions:
+            episode = replace(episode, instruction="")
         if self.rules.pairs > 1:
             others = self._others(index, generator)
             return self._maker.make_joined([episode, *map(self.read, others)], limit)

@@ -26,7 +26,7 @@ class Rules:
     the end of their episode, the others a window anywhere in it; the actions of a prompt are predicted like any others
     if `predict_prompt` (open in the paper). `min_return` [0.8] keeps the episodes with that share of the task's expert
     return. `pairs` [5] captioned pictures are joined to one document. `returns` adds the last reward and the return to
-    go to each observation.
+    go to each observation. `instructions` is the share of documents that keep their instruction.
     """
 
     prompt: float = 0.0
@@ -36,9 +36,10 @@ class Rules:
     min_return: float | None = None
     pairs: int = 1
     returns: bool = False
+    instructions: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("prompt", "prompt_ends"):
+        for name in ("prompt", "prompt_ends", "instructions"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"`{name}` is {getattr(self, name)}, expected a share from 0 to 1")
         if not 0 < self.prompt_length < 1:

@@ -18,7 +18,8 @@ class Settings:
     """How much to measure, and how an agent acts. Episode i of a control task has seed `seed + i`, whatever `num_envs`.
 
     50 episodes a task are the protocol of Gato [Reed et al. 2022, arXiv:2205.06175, sec. 4.1]. `documents` limits the
-    held-out pictures or windows of text; None takes all. At `temperature` 0 an agent takes the best action.
+    held-out pictures or windows of text; None takes all. At `temperature` 0 an agent takes the best action. If
+    `prompted`, an agent reads a successful episode of the expert first, as it does in Gato (sec. 4).
     """
 
     episodes: int = 50
@@ -27,11 +28,13 @@ class Settings:
     documents: int | None = None
     temperature: float = 0.0
     limits: Limits = field(default_factory=Limits)
+    prompted: bool = False
 
     @property
     def acting(self) -> str:
-        """How an agent acts, in words: "temperature 0, history 1"."""
-        return ", ".join(filter(None, (f"temperature {self.temperature:g}", str(self.limits))))
+        """How an agent acts, in words: "temperature 0, history 1, prompted"."""
+        prompted = "prompted" if self.prompted else ""
+        return ", ".join(filter(None, (f"temperature {self.temperature:g}", str(self.limits), prompted)))
 
 
 class Evaluator(ABC):

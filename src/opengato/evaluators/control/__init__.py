@@ -10,7 +10,7 @@ from opengato.core.config import plugins
 from opengato.core.environment import TaskInfo
 from opengato.envs import all_tasks, find_task
 from opengato.evaluators import contract
-from opengato.evaluators.acting import Player, policy_of
+from opengato.evaluators.acting import Player, demonstration, policy_of
 from opengato.evaluators.report import NORMALISED, TaskResult
 from opengato.evaluators.statistics import Interval, bootstrap_mean, proportion
 from opengato.evaluators.tables import OF_HUMAN
@@ -51,7 +51,13 @@ class Evaluator(contract.Evaluator):
             )
         run = rollout(
             task_id,
-            policy_of(agent, settings.temperature, settings.limits, settings.num_envs),
+            policy_of(
+                agent,
+                settings.temperature,
+                settings.limits,
+                settings.num_envs,
+                demonstration(task_id) if settings.prompted else None,
+            ),
             episodes=settings.episodes,
             seed=settings.seed,
             num_envs=settings.num_envs,
