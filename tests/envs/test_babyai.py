@@ -12,6 +12,7 @@ from minigrid.utils import baby_ai_bot
 
 from opengato.core.environment import Expert, ExpertFailed
 from opengato.envs import babyai
+from opengato.envs.babyai.simulator import MAX_DRAWS, MAX_PLACES, bounded
 
 FAMILY = babyai.Family()
 TASKS = {task.id.partition("/")[2]: task for task in FAMILY.tasks()}
@@ -239,3 +240,34 @@ def test_missing_simulator_says_how_to_get_it(monkeypatch):
     assert len(FAMILY.tasks()) == 96
     with pytest.raises(ImportError, match=r"pip install 'opengato\[babyai\]'"):
         FAMILY.make("GoToLocal")
+
+
+def test_a_map_that_would_be_drawn_for_ever_is_drawn_anew() -> None:
+    """Its first room has no free cell for the agent; minigrid alone does not come back."""
+    env = FAMILY.make("SynthS5R2")
+    first, _ = env.reset(seed=1_000_436)
+    again, _ = env.reset(seed=1_000_436)
+    assert first["mission"] == again["mission"]
+    np.testing.assert_array_equal(first["image"], again["image"])
+
+
+@pytest.mark.parametrize("name", ["SynthS5R2", "GoToLocal", "PutNextS4N1"])
+def test_all_other_maps_are_those_of_minigrid(name: str) -> None:
+    ours, theirs = FAMILY.make(name), gymnasium.make(f"BabyAI-{name}-v0")
+    for seed in range(30):
+        (mine, _), (original, _) = ours.reset(seed=seed), theirs.reset(seed=seed)
+        assert mine["mission"] == original["mission"]
+        np.testing.assert_array_equal(mine["image"], original["image"])
+
+
+def test_an_agent_that_finds_no_place_is_not_sought_for_ever() -> None:
+    drawn = []
+    place = bounded(lambda thing, **settings: drawn.append((thing, settings["max_tries"])))
+    for _ in range(MAX_PLACES):
+        place(None)
+    with pytest.raises(RecursionError, match="found no place"):
+        place(None)
+    place("ball", max_tries=7)
+    place(None)
+    assert drawn[-2:] == [("ball", 7), (None, MAX_DRAWS)]
+    assert len(drawn) == MAX_PLACES + 2

@@ -15,7 +15,7 @@ from tyro.conf import Positional, arg
 from opengato.cli.analysis_arguments import AnalyseAttention, AnalyseEmbeddings
 from opengato.cli.argument_types import Acting, Agent, Flag, Recipe, Settings, Workers
 from opengato.cli.data_arguments import Collect, DataShow, DataStats, DataValidate, Import, Inspect
-from opengato.cli.finetuning_arguments import FewShot, Finetune
+from opengato.cli.finetuning_arguments import FewShot, Finetune, StudyOf
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -264,6 +264,7 @@ SECTIONS: dict[str, dict[str, tuple[type, str]]] = {
         "train": (Train, "opengato.cli.training:train"),
         "finetune": (Finetune, "opengato.cli.finetuning:finetune"),
         "few-shot": (FewShot, "opengato.cli.finetuning:few_shot"),
+        "study": (StudyOf, "opengato.cli.studying:study"),
         "recipes ls": (RecipesLs, "opengato.cli.training:recipes_ls"),
         "recipes show": (RecipesShow, "opengato.cli.training:recipes_show"),
         "recipes cp": (RecipesCp, "opengato.cli.training:recipes_cp"),

@@ -1,4 +1,4 @@
-"""What `opengato finetune` and `opengato few-shot` take; see `arguments`."""
+"""What `opengato finetune`, `opengato few-shot` and `opengato study` take; see `arguments`."""
 
 from __future__ import annotations
 
@@ -60,3 +60,24 @@ class FewShot:
     """Processes that collect episodes."""
     show: Flag = False
     """Only print the study as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudyOf:
+    """Train several ways with several seeds, measure all on the same tasks: a table and a picture.
+
+    The same command goes on where it was broken off; finished results are kept.
+
+    For example:
+        opengato study encodings
+        opengato study scaling --out runs/scaling
+    """
+
+    study: Annotated[str, Positional, arg(metavar="STUDY")]
+    """`encodings`: tokens or vectors, told or not, shown or not. `scaling`: three sizes at four lengths of training."""
+    out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/STUDY)")] = None
+    """Where the runs, `study.json` and `study.png` go."""
+    data: Annotated[Path, arg(metavar="FOLDER")] = Path("data")
+    """Where the episodes are collected."""
+    workers: Workers = None
+    """Processes that collect episodes."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import math
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,6 +26,11 @@ vars(roomgrid_level)["print"] = lambda *_, **__: None
 # every turn of the only loop that the map does not bound, so that this count stops it always, in any thread or
 # process, and at the same step on any machine, as a clock would not.
 MAX_LOOKS = 100
+# Draws of a place for one thing, and places drawn for the agent in a row, before a generator of levels gives its map up
+# and draws another. Without these limits it goes on for ever where a room is full (seed 1,000,436 of SynthS5R2), or
+# where whatever free cell it draws for the agent faces something. The one free cell of the largest map (22 x 22) is
+# missed in so many draws once in a billion times.
+MAX_DRAWS, MAX_PLACES = 10_000, 1000
 
 
 def make(gym_id: str, render_size: int) -> BabyAIEnv:
@@ -32,7 +38,23 @@ def make(gym_id: str, render_size: int) -> BabyAIEnv:
     mode = "rgb_array" if render_size else None
     level = gymnasium.make(gym_id, render_mode=mode, disable_env_checker=True).unwrapped
     assert isinstance(level, roomgrid_level.RoomGridLevel)
+    vars(level)["place_obj"] = bounded(level.place_obj)
     return BabyAIEnv(level, render_size)
+
+
+def bounded(place: Callable[..., Any]) -> Callable[..., Any]:
+    """A level's `place_obj` that gives up: with RecursionError, upon which the level draws another map."""
+    places_of_agent = 0
+
+    def place_obj(thing: Any, *arguments: Any, max_tries: float = math.inf, **settings: Any) -> Any:
+        nonlocal places_of_agent
+        places_of_agent = places_of_agent + 1 if thing is None else 0  # the agent is placed as nothing
+        if places_of_agent > MAX_PLACES:
+            places_of_agent = 0
+            raise RecursionError(f"the agent found no place in {MAX_PLACES} draws")
+        return place(thing, *arguments, max_tries=min(max_tries, MAX_DRAWS), **settings)
+
+    return place_obj
 
 
 class BabyAIEnv(gymnasium.Wrapper):

@@ -1,0 +1,133 @@
+"""A study: several ways to train, each with several seeds, all measured on the same tasks.
+
+What is finished is kept, and a run that was broken off goes on, so the same command can be given again and again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from opengato.core.config import to_json
+from opengato.evaluators import evaluate
+from opengato.evaluators.contract import Settings
+from opengato.evaluators.report import Report
+from opengato.train.run import Recipe, run
+
+RESULTS = "study.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Variant:
+    """A way to train and to be measured. Variants of one `group` belong together; `x` is their place on an axis."""
+
+    name: str
+    recipe: Recipe
+    settings: Settings = field(default_factory=Settings)
+    group: str = ""
+    x: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Study:
+    """`variants` x `seeds` runs, measured on `tasks` (see `evaluate`); `x_name` is what their `x` counts."""
+
+    name: str
+    variants: tuple[Variant, ...]
+    tasks: str
+    seeds: int = 2
+    x_name: str = ""
+
+    def __post_init__(self) -> None:
+        names = [variant.name for variant in self.variants]
+        if not names or len(set(names)) < len(names) or self.seeds < 1:
+            raise ValueError(
+                f"study {self.name!r} has {self.seeds} seeds and the variants {names}; expected at least one of each, "
+                "of different names"
+            )
+
+
+Rows = list[dict[str, Any]]
+
+
+def run_study(
+    study: Study,
+    folder: Path,
+    data: Path,
+    workers: int | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Rows:
+    """Train and measure what is missing, seed by seed; the rows of all runs, which `folder/study.json` holds too."""
+    rows = read_rows(study, folder)
+    done = {(row["variant"], row["seed"]) for row in rows}
+    for seed in range(study.seeds):
+        for variant in study.variants:
+            if (variant.name, seed) in done:
+                continue
+            tell(f"{study.name}: {variant.name}, seed {seed}")
+            train = dataclasses.replace(variant.recipe.train, seed=seed)
+            recipe = dataclasses.replace(variant.recipe, train=train)
+            agent = run(recipe, folder / f"{variant.name}-{seed}", data, workers)
+            report = evaluate(agent, study.tasks, settings=variant.settings)
+            positions = recipe.rows * train.agent.context * train.steps
+            rows.append(row_of(variant, seed, report, positions, agent.card["training_seconds"]))
+            write_rows(study, folder, rows)
+    return rows
+
+
+def row_of(variant: Variant, seed: int, report: Report, positions: int, seconds: float) -> dict[str, Any]:
+    """What is kept of a run: scores by task, their means by family, and what it cost."""
+    scores = {result.task: result.score.value for result in report.results}
+    families = sorted({task.partition("/")[0] for task in scores})
+    return {
+        "variant": variant.name,
+        "group": variant.group,
+        "x": variant.x,
+        "seed": seed,
+        "scores": scores,
+        "means": {
+            family: float(np.mean([score for task, score in scores.items() if task.partition("/")[0] == family]))
+            for family in families
+        },
+        "parameters": report.agent["parameters"],
+        "positions": positions,
+        "training_seconds": seconds,
+    }
+
+
+def fingerprint(study: Study) -> dict[str, Any]:
+    """All that a result hangs on, as JSON: rows of other settings are not to be mixed with new ones."""
+    variants = {variant.name: to_json(variant) for variant in study.variants}
+    return json.loads(json.dumps({"tasks": study.tasks, "variants": variants}))
+
+
+def read_rows(study: Study, folder: Path) -> Rows:
+    """The finished runs of a folder; ValueError if its study had other settings."""
+    path = folder / RESULTS
+    if not path.is_file():
+        return []
+    body = json.loads(path.read_text(encoding="utf-8"))
+    if body["settings"] != fingerprint(study):
+        raise ValueError(f"{path} holds results of other settings than those of {study.name!r}; choose another folder")
+    return body["rows"]
+
+
+def write_rows(study: Study, folder: Path, rows: Rows) -> None:
+    """Write all rows, whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{RESULTS}.tmp"
+    body = {"study": study.name, "x_name": study.x_name, "settings": fingerprint(study), "rows": rows}
+    temporary.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(folder / RESULTS)
+
+
+def means(rows: Sequence[dict[str, Any]], variant: str, family: str) -> np.ndarray:
+    """The mean score of a variant on a family, one a seed, in order of the seeds."""
+    mine = sorted((row for row in rows if row["variant"] == variant), key=lambda row: row["seed"])
+    return np.array([row["means"][family] for row in mine if family in row["means"]])
