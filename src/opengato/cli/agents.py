@@ -8,12 +8,12 @@ import sys
 
 import gymnasium
 import torch
-from rich.console import Console
 
 from opengato.agent.files import load_agent
 from opengato.agent.policy import AgentPolicy, Limits
 from opengato.cli.argument_types import Acting
 from opengato.cli.arguments import Demo, Evaluate, Play
+from opengato.cli.printing import wide_console
 from opengato.core.config import choose
 from opengato.core.environment import TaskInfo
 from opengato.core.policy import Observed, Policy, Values
@@ -25,7 +25,6 @@ from opengato.rollout import as_policy
 # A step of a small model is too short to share: on two busy cores a token took 18 ms with two threads, 4 ms with one.
 ACTING_THREADS = 1
 UNTRAINED = ("random", "expert")
-UNBOUNDED = 160  # columns where nobody looks: a pipe or a file
 
 
 def demo(arguments: Demo) -> None:
@@ -51,7 +50,7 @@ def evaluate(arguments: Evaluate) -> None:
         prompted=arguments.prompted,
     )
     report = measure(player, arguments.tasks or families_of(player), settings=settings)
-    console = Console() if sys.stdout.isatty() else Console(width=UNBOUNDED)
+    console = wide_console()
     console.print(report)
     written = [report.to_json(arguments.json)] if arguments.json else []
     if arguments.plot:

@@ -7,17 +7,14 @@ import json
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
 from opengato.cli.arguments import FewShot, Finetune
+from opengato.cli.printing import wide_console
 from opengato.cli.training import settings
 from opengato.core.config import override, to_json
 from opengato.evaluators import evaluators_by_family
 from opengato.evaluators import few_shot as study
 from opengato.evaluators.few_shot_report import plot_study, study_tables
 from opengato.train import finetune as tuning
-
-UNBOUNDED = 160  # columns where nobody looks: a pipe or a file
 
 
 def finetune(arguments: Finetune) -> None:
@@ -71,7 +68,7 @@ def few_shot(arguments: FewShot) -> None:
     out = arguments.out or Path("runs") / f"few-shot-{Path(arguments.study).stem}"
     results = study.run(config, out, arguments.workers, tell=lambda line: print(line, file=sys.stderr))
     rows = study.summary(results, config.window)
-    console = Console() if sys.stdout.isatty() else Console(width=UNBOUNDED)
+    console = wide_console()
     console.print(study_tables(rows))
     print(f"written: {out / study.RESULTS}", file=sys.stderr)
     print(f"written: {plot_study(rows, out / 'few_shot.png')}", file=sys.stderr)

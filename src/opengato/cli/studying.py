@@ -5,14 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
 from opengato.cli.arguments import StudyOf
+from opengato.cli.printing import wide_console
 from opengato.evaluators.study import RESULTS, run_study
 from opengato.evaluators.study_report import plot_study, study_table
 from opengato.recipes import studies
-
-UNBOUNDED = 160  # columns where nobody looks: a pipe or a file
 
 
 def study(arguments: StudyOf) -> None:
@@ -24,7 +21,7 @@ def study(arguments: StudyOf) -> None:
     except SystemExit:  # a signal, after a checkpoint
         print("\nstopped; the same command goes on from here", file=sys.stderr)
         raise
-    console = Console() if sys.stdout.isatty() else Console(width=UNBOUNDED)
+    console = wide_console()
     console.print(study_table(rows))
     print(f"written: {out / RESULTS}", file=sys.stderr)
     print(f"written: {plot_study(rows, out / 'study.png', chosen.x_name)}", file=sys.stderr)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from opengato.cli.arguments import Tasks
+from opengato.cli.printing import wide_console
 from opengato.core.environment import Score, TaskInfo
 from opengato.envs import all_tasks
 
 NARROW = 110  # columns; below, the experts are named once below the table
-UNBOUNDED = 160  # columns where nobody looks: a pipe or a file
 
 
 def tasks(arguments: Tasks) -> None:
@@ -25,7 +23,7 @@ def tasks(arguments: Tasks) -> None:
     if arguments.json:
         print(json.dumps([dataclasses.asdict(task) for task in found], indent=1))
         return
-    console = Console() if sys.stdout.isatty() else Console(width=UNBOUNDED)
+    console = wide_console()
     narrow = console.width < NARROW
     console.print(task_table(found, narrow))
     if narrow:
