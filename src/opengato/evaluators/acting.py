@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from opengato.agent.model import Agent
 from opengato.agent.policy import AgentPolicy, Limits
 from opengato.core.episode import Episode
@@ -31,7 +29,7 @@ def policy_of(
 
 def demonstration(task_id: str) -> Episode:
     """The first successful episode of a task's expert, of a training seed; ValueError if it has none in `TRIES`."""
-    episodes: Iterator[Episode] = collect(task_id, "expert", episodes=TRIES, seed=TRAIN_SEED)
+    episodes = collect(task_id, "expert", episodes=TRIES, seed=TRAIN_SEED)
     found = next((episode for episode in episodes if episode.success is not False), None)
     if found is None:
         raise ValueError(f"the expert of {task_id!r} succeeds in none of {TRIES} episodes, so it can show nothing")

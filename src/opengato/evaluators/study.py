@@ -84,17 +84,16 @@ def run_study(
 def row_of(variant: Variant, seed: int, report: Report, positions: int, seconds: float) -> dict[str, Any]:
     """What is kept of a run: scores by task, their means by family, and what it cost."""
     scores = {result.task: result.score.value for result in report.results}
-    families = sorted({task.partition("/")[0] for task in scores})
+    by_family: dict[str, list[float]] = {}
+    for result in report.results:
+        by_family.setdefault(result.family, []).append(result.score.value)
     return {
         "variant": variant.name,
         "group": variant.group,
         "x": variant.x,
         "seed": seed,
         "scores": scores,
-        "means": {
-            family: float(np.mean([score for task, score in scores.items() if task.partition("/")[0] == family]))
-            for family in families
-        },
+        "means": {family: float(np.mean(found)) for family, found in sorted(by_family.items())},
         "parameters": report.agent["parameters"],
         "positions": positions,
         "training_seconds": seconds,
