@@ -64,6 +64,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
         _, steps, seed = asked[-1]
         return scored(babyai_a=steps / 20, babyai_b=steps / 20 - 0.2 * seed, metaworld_c=0.5)
 
+    monkeypatch.setattr(study, "prepare", lambda *_: None)
     monkeypatch.setattr(study, "run", train)
     monkeypatch.setattr(study, "evaluate", measure)
     return asked

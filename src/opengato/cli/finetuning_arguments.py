@@ -70,7 +70,7 @@ class StudyOf:
 
     For example:
         opengato study encodings
-        opengato study scaling --out runs/scaling
+        opengato study scaling --jobs 2
     """
 
     study: Annotated[str, Positional, arg(metavar="STUDY")]
@@ -79,5 +79,7 @@ class StudyOf:
     """Where the runs, `study.json` and `study.png` go."""
     data: Annotated[Path, arg(metavar="FOLDER")] = Path("data")
     """Where the episodes are collected."""
+    jobs: Annotated[int, arg(metavar="N")] = 1
+    """Trainings at once, each on its share of the cores: for small networks quicker than one after another."""
     workers: Workers = None
     """Processes that collect episodes."""

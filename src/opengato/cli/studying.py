@@ -16,8 +16,12 @@ def study(arguments: StudyOf) -> None:
     """Run what is missing of a study; print its table, draw its picture."""
     chosen = studies.load(arguments.study)
     out = arguments.out or Path("runs") / chosen.name
+    if arguments.jobs < 1:
+        raise ValueError(f"received --jobs {arguments.jobs}, expected 1 or more")
     try:
-        rows = run_study(chosen, out, arguments.data, arguments.workers, tell=lambda line: print(line, file=sys.stderr))
+        rows = run_study(
+            chosen, out, arguments.data, arguments.workers, arguments.jobs, lambda line: print(line, file=sys.stderr)
+        )
     except SystemExit:  # a signal, after a checkpoint
         print("\nstopped; the same command goes on from here", file=sys.stderr)
         raise

@@ -6,6 +6,7 @@ What is finished is kept, and a run that was broken off goes on, so the same com
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,8 +18,9 @@ import numpy as np
 from opengato.core.config import to_json
 from opengato.evaluators import evaluate
 from opengato.evaluators.contract import Settings
+from opengato.evaluators.jobs import in_processes
 from opengato.evaluators.report import Report
-from opengato.train.run import Recipe, run
+from opengato.train.run import Recipe, prepare, run
 
 RESULTS = "study.json"
 
@@ -61,24 +63,39 @@ def run_study(
     folder: Path,
     data: Path,
     workers: int | None = None,
+    jobs: int = 1,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Rows:
-    """Train and measure what is missing, seed by seed; the rows of all runs, which `folder/study.json` holds too."""
+    """Train and measure what is missing, seed by seed; the rows of all runs, which `folder/study.json` holds too.
+
+    With `jobs` above 1 so many runs go at once, each in a process that writes to `RUN/output.txt`.
+    """
     rows = read_rows(study, folder)
     done = {(row["variant"], row["seed"]) for row in rows}
-    for seed in range(study.seeds):
-        for variant in study.variants:
-            if (variant.name, seed) in done:
-                continue
-            tell(f"{study.name}: {variant.name}, seed {seed}")
-            train = dataclasses.replace(variant.recipe.train, seed=seed)
-            recipe = dataclasses.replace(variant.recipe, train=train)
-            agent = run(recipe, folder / f"{variant.name}-{seed}", data, workers)
-            report = evaluate(agent, study.tasks, settings=variant.settings)
-            positions = recipe.rows * train.agent.context * train.steps
-            rows.append(row_of(variant, seed, report, positions, agent.card["training_seconds"]))
-            write_rows(study, folder, rows)
-    return rows
+    runs = [(v, seed) for seed in range(study.seeds) for v in study.variants if (v.name, seed) not in done]
+    for recipe in {json.dumps(to_json(v.recipe.collect)): v.recipe for v, _ in runs}.values():
+        prepare(recipe, data, workers)  # once, and not by several processes
+    inputs = [(study.tasks, variant, seed, folder, data, workers) for variant, seed in runs]
+    if jobs == 1:
+        found = itertools.starmap(run_one, inputs)
+    else:
+        found = in_processes(run_one, inputs, jobs, [folder / f"{v.name}-{seed}" / "output.txt" for v, seed in runs])
+    for number, row in enumerate(found, 1):
+        rows.append(row)
+        write_rows(study, folder, rows)
+        scores = ", ".join(f"{family} {mean:.2f}" for family, mean in row["means"].items())
+        tell(f"{study.name} {number}/{len(runs)}: {row['variant']}, seed {row['seed']}: {scores}")
+    return sorted(rows, key=lambda row: (row["seed"], [v.name for v in study.variants].index(row["variant"])))
+
+
+def run_one(tasks: str, variant: Variant, seed: int, folder: Path, data: Path, workers: int | None) -> dict[str, Any]:
+    """Train a variant with a seed, or go on with it, and measure it."""
+    train = dataclasses.replace(variant.recipe.train, seed=seed)
+    recipe = dataclasses.replace(variant.recipe, train=train)
+    agent = run(recipe, folder / f"{variant.name}-{seed}", data, workers)
+    report = evaluate(agent, tasks, settings=variant.settings)
+    positions = recipe.rows * train.agent.context * train.steps
+    return row_of(variant, seed, report, positions, agent.card["training_seconds"])
 
 
 def row_of(variant: Variant, seed: int, report: Report, positions: int, seconds: float) -> dict[str, Any]:

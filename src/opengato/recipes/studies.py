@@ -26,10 +26,10 @@ METAWORLD = "drawer-open door-close button-press window-open push reach".split()
 BABYAI_EPISODES, METAWORLD_EPISODES = 4000, 150
 TASKS = ",".join([*(f"babyai/{name}" for name in BABYAI), *(f"metaworld/{name}" for name in METAWORLD)])
 EPISODES = 20  # of each task when measured
-STEPS = 1200
+STEPS = 800
 POSITIONS = 4096  # of a step
 SIZES = {"0.5M": (96, 4), "2M": (192, 4), "7M": (256, 6)}  # width and depth; named by the trunk's parameters
-BUDGETS = (300, 600, 1200, 2400)  # steps
+BUDGETS = (100, 200, 400, 800)  # steps
 
 
 def trunk(width: int, depth: int, window: int) -> decoder.Config:

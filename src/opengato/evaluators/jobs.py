@@ -1,0 +1,67 @@
+"""Several trainings or measurements at once, each in a process of its own with its share of the cores.
+
+Small networks gain from this: a matrix product of few rows is no faster on two cores than on one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from types import FrameType
+from typing import Any, TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+
+def in_processes(call: Callable[..., T], inputs: Sequence[tuple], jobs: int, logs: Sequence[Path]) -> Iterator[T]:
+    """`call(*arguments)` for all `inputs`, `jobs` at a time; results as they come, not in order.
+
+    What a call prints goes to the end of its file among `logs`. A SIGTERM to this process, or an error in a call, stops
+    all of them, so that trainings save what they have; it is raised here when they have ended.
+    """
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=torch.set_num_threads, initargs=(threads,))
+    old = signal.signal(signal.SIGTERM, _stop)
+    try:
+        with pool:
+            futures = [pool.submit(_logged, call, given, log) for given, log in zip(inputs, logs, strict=True)]
+            try:
+                for future in as_completed(futures):
+                    yield future.result()
+            except KeyboardInterrupt:  # a terminal sends Ctrl-C to the children too, and a second signal is "at once"
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                for child in multiprocessing.active_children():
+                    child.terminate()
+                raise
+    finally:
+        signal.signal(signal.SIGTERM, old)
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def _logged(call: Callable[..., Any], given: tuple, log: Path) -> Any:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        log.open("a", encoding="utf-8", buffering=1) as out,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(out),
+    ):
+        try:
+            return call(*given)
+        except SystemExit as stop:
+            print(f"stopped ({stop.code})", file=sys.stderr)
+            raise
