@@ -10,8 +10,9 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
@@ -31,17 +32,20 @@ def in_processes(call: Callable[..., T], inputs: Sequence[tuple], jobs: int, log
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=torch.set_num_threads, initargs=(threads,))
     old = signal.signal(signal.SIGTERM, _stop)
+    waiting, running = deque(zip(inputs, logs, strict=True)), set[Future]()
     try:
         with pool:
-            futures = [pool.submit(_logged, call, given, log) for given, log in zip(inputs, logs, strict=True)]
             try:
-                for future in as_completed(futures):
-                    yield future.result()
-            except KeyboardInterrupt:  # a terminal sends Ctrl-C to the children too, and a second signal is "at once"
-                pool.shutdown(wait=False, cancel_futures=True)
+                while waiting or running:
+                    # No more than can run: what waits inside the pool would still begin after a stop.
+                    while waiting and len(running) < jobs:
+                        running.add(pool.submit(_logged, call, *waiting.popleft()))
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        yield future.result()
+            except KeyboardInterrupt:  # a terminal sends Ctrl-C to the children too; a second signal is "at once"
                 raise
             except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
                 for child in multiprocessing.active_children():
                     child.terminate()
                 raise
