@@ -99,10 +99,10 @@ def follow(page: Path, checkout: Path) -> str:
 def test_add_a_task_family(tmp_path: Path) -> None:
     checkout = open_checkout(tmp_path)
     printed = follow(ROOT / "docs" / "add-a-task-family.md", checkout)
-    assert "classic/cartpole" in printed
+    assert "poles/cart" in printed
     report = json.loads((checkout / "out" / "balance.json").read_text())
     (result,) = report["results"]
-    assert result["task"] == "classic/cartpole"
+    assert result["task"] == "poles/cart"
     assert result["score"]["value"] > 0.9
 
 

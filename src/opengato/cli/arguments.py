@@ -170,6 +170,30 @@ class Tasks:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Measure:
+    """Measure what random actions and the expert reach in tasks, which makes scores of returns.
+
+    Writes the `scores.json` of each family. What is measured already is kept, so the same command goes on.
+
+    For example:
+        opengato measure classic
+        opengato measure 'dmc/walker-*' --episodes 20
+        opengato measure babyai/GoToLocal --again
+    """
+
+    tasks: Annotated[tuple[str, ...], Positional, arg(metavar="FAMILY|TASK ...")]
+    """Families, tasks, or patterns such as 'babyai/GoTo*'."""
+    episodes: Annotated[int, arg(metavar="N")] = 20
+    """Episodes of each task and policy, of the seeds 0, 1, ..."""
+    seconds: Annotated[float, arg(metavar="S")] = 600.0
+    """Processor seconds for a task and a policy; where they are spent, five episodes are enough."""
+    again: Flag = False
+    """Measure again what is measured."""
+    workers: Workers = None
+    """Processes that play."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RecipesLs:
     """List the recipes.
 
@@ -273,6 +297,7 @@ SECTIONS: dict[str, dict[str, tuple[type, str]]] = {
     },
     "Tasks and data": {
         "tasks": (Tasks, "opengato.cli.tasks:tasks"),
+        "measure": (Measure, "opengato.cli.tasks:measure"),
         "collect": (Collect, "opengato.cli.data:collect"),
         "import": (Import, "opengato.cli.data:import_corpus"),
         "data stats": (DataStats, "opengato.cli.data:stats"),

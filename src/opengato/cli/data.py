@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fnmatch
 import json
 import os
 import sys
@@ -20,7 +19,7 @@ from opengato.core.environment import TaskInfo
 from opengato.data.importing import import_source
 from opengato.data.store import EpisodeStore, StoreWriter, read_manifest
 from opengato.data.validate import main_show, main_stats, main_validate
-from opengato.envs import all_tasks, find_task
+from opengato.envs import matching
 from opengato.rollout import TRAIN_SEED, CollectJob, collect_many
 from opengato.sources import SourceCard
 
@@ -82,16 +81,6 @@ def plan(arguments: Collect) -> list[CollectJob]:
         )
         for task in chosen
     ]
-
-
-def matching(word: str) -> list[TaskInfo]:
-    """The tasks of a pattern such as `babyai/GoTo*`, or the one of that name."""
-    if "*" not in word:
-        return [find_task(word)]
-    found = [task for task in all_tasks() if fnmatch.fnmatchcase(task.id, word)]
-    if not found:
-        raise ValueError(f"no task matches {word!r}; `opengato tasks` lists them")
-    return found
 
 
 def import_corpus(arguments: Import) -> None:

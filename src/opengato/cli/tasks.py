@@ -1,18 +1,23 @@
-"""`opengato tasks`: the control tasks as a table or as JSON. No simulator is loaded."""
+"""`opengato tasks`: the control tasks as a table or as JSON, without a simulator; `opengato measure`: their anchors."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import sys
 
 from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from opengato.cli.arguments import Tasks
+from opengato.cli.arguments import Measure, Tasks
 from opengato.cli.printing import wide_console
 from opengato.core.environment import Score, TaskInfo
-from opengato.envs import all_tasks
+from opengato.envs import all_tasks, matching
+from opengato.envs.scores import FILE, family_folder
+from opengato.rollout.measure import Budget
+from opengato.rollout.measure import measure as measure_tasks
 
 NARROW = 110  # columns; below, the experts are named once below the table
 
@@ -29,6 +34,22 @@ def tasks(arguments: Tasks) -> None:
     if narrow:
         for family, expert in sorted({(task.family, task.expert or "none") for task in found}):
             console.print(f"expert of {family}: {expert}", highlight=False, markup=False)
+
+
+def measure(arguments: Measure) -> None:
+    """Measure tasks, family by family."""
+    if arguments.episodes < 1:
+        raise ValueError(f"received --episodes {arguments.episodes}, expected 1 or more")
+    found = {task.id: task for word in arguments.tasks for task in matching(word)}
+    families: dict[str, list[TaskInfo]] = {}
+    for task in found.values():
+        families.setdefault(task.family, []).append(task)
+    budget = Budget(episodes=arguments.episodes, seconds=arguments.seconds)
+    workers = arguments.workers or os.cpu_count() or 1
+    for family, tasks in families.items():
+        folder = family_folder(family)
+        measure_tasks(tasks, folder, budget, workers, arguments.again, lambda line: print(line, file=sys.stderr))
+        print(f"written: {folder / FILE}")
 
 
 def task_table(found: list[TaskInfo], narrow: bool) -> Table:

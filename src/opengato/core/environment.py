@@ -42,7 +42,8 @@ class Score:
 class TaskInfo:
     """All that is known of a task without making its environment. `id` is `family/name`.
 
-    `human_score` is the mean return of people who play the task, where its authors measured one.
+    `privileged` says what the expert sees beyond the observation ("" for nothing); `human_score` is the mean return of
+    people who play the task, where its authors measured one.
     """
 
     id: str
@@ -52,6 +53,7 @@ class TaskInfo:
     action_specs: dict[str, ArraySpec]
     max_steps: int
     expert: str | None = None
+    privileged: str = ""
     random_score: Score | None = None
     expert_score: Score | None = None
     human_score: float | None = None

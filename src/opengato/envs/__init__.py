@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 from typing import Any
 
@@ -45,6 +46,18 @@ def find_task(task_id: str) -> TaskInfo:
     """What is known of task `family/name`; an unknown one is a ValueError with the near ones."""
     tasks = _tasks_by_id(family_of(task_id).name)
     return tasks[choose(task_id, tasks, what="task")]
+
+
+def matching(word: str) -> list[TaskInfo]:
+    """The tasks of a family, of a pattern such as `babyai/GoTo*`, or the one of that name."""
+    if word in plugins("envs"):
+        return all_tasks(word)
+    if "*" not in word:
+        return [find_task(word)]
+    found = [task for task in all_tasks() if fnmatch.fnmatchcase(task.id, word)]
+    if not found:
+        raise ValueError(f"no task matches {word!r}; `opengato tasks` lists them")
+    return found
 
 
 def make(task_id: str, seed: int = 0, render_size: int = 0) -> gymnasium.Env:

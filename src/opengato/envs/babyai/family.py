@@ -19,9 +19,11 @@ import gymnasium
 import numpy as np
 
 from opengato.core.config import choose
-from opengato.core.environment import Expert, Score, TaskInfo
+from opengato.core.environment import Expert, TaskInfo
 from opengato.core.environment import Family as FamilyContract
 from opengato.core.episode import ArraySpec
+from opengato.envs.loading import load_simulator
+from opengato.envs.scores import read_scores
 
 HERE = Path(__file__).parent
 NUM_CELLS = 49
@@ -110,17 +112,17 @@ class Family(FamilyContract):
 
 @functools.cache
 def _levels() -> dict[str, dict[str, Any]]:
-    """Facts of every level by name, as `measure.py` wrote them: gym_id, rows, columns, room_size, max_steps, ..."""
+    """Facts of every level by name, as `facts.py` wrote them: gym_id, rows, columns, room_size, max_steps, ..."""
     return json.loads((HERE / "levels.json").read_text())
 
 
 @functools.cache
 def _tasks() -> tuple[TaskInfo, ...]:
-    scores = json.loads((HERE / "scores.json").read_text())["tasks"]
+    scores = read_scores(HERE)
     return tuple(_task(name, level, scores.get(name, {})) for name, level in _levels().items())
 
 
-def _task(name: str, level: dict[str, Any], scores: dict[str, dict[str, Any]]) -> TaskInfo:
+def _task(name: str, level: dict[str, Any], scores: dict[str, Any]) -> TaskInfo:
     solved = name not in UNSOLVED
     return TaskInfo(
         id=f"{Family.name}/{name}",
@@ -130,23 +132,13 @@ def _task(name: str, level: dict[str, Any], scores: dict[str, dict[str, Any]]) -
         action_specs={"action": ACTION},
         max_steps=level["max_steps"],
         expert="BabyAIBot" if solved else None,
-        random_score=_score(scores.get("random")),
-        expert_score=_score(scores.get("expert")) if solved else None,
+        privileged="the whole map",
+        random_score=scores.get("random_score"),
+        expert_score=scores.get("expert_score") if solved else None,
         tags=("one-room" if level["rows"] * level["columns"] == 1 else "maze",),
     )
 
 
-def _score(row: dict[str, Any] | None) -> Score | None:
-    keys = ("mean", "std", "episodes", "seed", "success_rate")
-    return None if row is None else Score(**{key: row[key] for key in keys})
-
-
 def _simulator() -> ModuleType:
     """The half of this family that needs minigrid."""
-    try:
-        from opengato.envs.babyai import simulator
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("opengato"):
-            raise
-        raise ImportError(f"BabyAI needs the package {error.name!r}; run: pip install 'opengato[babyai]'") from error
-    return simulator
+    return load_simulator("opengato.envs.babyai.simulator", extra="babyai")

@@ -10,21 +10,20 @@ One step of `metaworld/drawer-open`: 39 numbers in, 4 numbers out, every 1/80 s.
 from __future__ import annotations
 
 import functools
-import json
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import gymnasium
 import numpy as np
 
 from opengato.core.config import choose
-from opengato.core.environment import Expert, Score, TaskInfo
+from opengato.core.environment import Expert, TaskInfo
 from opengato.core.environment import Family as FamilyContract
 from opengato.core.episode import ArraySpec
+from opengato.envs.loading import load_simulator
 from opengato.envs.metaworld.instructions import INSTRUCTIONS, MT10
+from opengato.envs.scores import read_scores
 
-SCORES = Path(__file__).parent / "scores.json"
 MAX_STEPS = 500
 STATE = ArraySpec(
     name="metaworld/state",
@@ -94,7 +93,7 @@ class Family(FamilyContract):
 
 @functools.cache
 def _tasks() -> tuple[TaskInfo, ...]:
-    scores = json.loads(SCORES.read_text())["tasks"] if SCORES.exists() else {}
+    scores = read_scores(Path(__file__).parent)
     return tuple(
         TaskInfo(
             id=f"{Family.name}/{name}",
@@ -104,27 +103,13 @@ def _tasks() -> tuple[TaskInfo, ...]:
             action_specs={"action": ACTION},
             max_steps=MAX_STEPS,
             expert="Meta-World's scripted policy",
-            random_score=_score(scores.get(name, {}).get("random")),
-            expert_score=_score(scores.get(name, {}).get("expert")),
             tags=("mt10",) if name in MT10 else (),
+            **scores.get(name, {}),
         )
         for name, instruction in INSTRUCTIONS.items()
     )
 
 
-def _score(row: dict[str, Any] | None) -> Score | None:
-    fields = ("mean", "std", "episodes", "seed", "success_rate")
-    return None if row is None else Score(**{name: row[name] for name in fields})
-
-
 def _simulator() -> ModuleType:
     """The half of this family that needs metaworld and MuJoCo."""
-    try:
-        from opengato.envs.metaworld import simulator
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("opengato"):
-            raise
-        package = (error.name or "metaworld").partition(".")[0]
-        message = f"Meta-World needs the package {package!r}; run: pip install 'opengato[metaworld]'"
-        raise ImportError(message) from error
-    return simulator
+    return load_simulator("opengato.envs.metaworld.simulator", extra="metaworld")
