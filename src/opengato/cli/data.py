@@ -15,7 +15,6 @@ from rich.table import Table
 
 from opengato.cli.arguments import Collect, DataShow, DataStats, DataValidate, Import
 from opengato.core.config import choose, plugin, plugins
-from opengato.core.environment import TaskInfo
 from opengato.data.importing import import_source
 from opengato.data.store import EpisodeStore, StoreWriter, read_manifest
 from opengato.data.validate import main_show, main_stats, main_validate
