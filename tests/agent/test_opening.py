@@ -13,12 +13,22 @@ from opengato.agent.opening import first_steps
 from opengato.agent.policy import AgentPolicy, Limits, SinglePolicy
 from opengato.core.episode import ArraySpec, Episode
 from opengato.core.policy import Observed
-from opengato.core.returns import EXPERT_RETURNS, with_returns
+from opengato.core.returns import (
+    EXPERT_RETURNS,
+    NUM_BINS,
+    PREDICTED,
+    PREDICTED_RETURNS,
+    TO_GO,
+    AskedReturn,
+    with_predicted_returns,
+    with_returns,
+)
 from opengato.core.sequence import TokenSequence, concatenate
 from opengato.data.documents import DocumentMaker, slice_steps
+from opengato.modalities.discrete import tokens as ids
 from opengato.rollout import rollout
 from tests.agent.toy import ToyFamily, task
-from tests.tiny import ACTION, ENCODINGS, OBSERVATION, PATCH, assert_same_sequence, tiny_agent, toy_episode
+from tests.tiny import ACTION, ENCODINGS, OBSERVATION, PATCH, assert_same_sequence, sharpen, tiny_agent, toy_episode
 
 REWARDS = np.array([0.5, -1.0, 0.1, 2.0], np.float32)
 
@@ -151,6 +161,49 @@ def test_returns_are_seen_as_in_training(monkeypatch: pytest.MonkeyPatch, encodi
     assert_same_sequence(usual, asked)
 
 
+def with_room_for_returns(encoding: str) -> Agent:
+    """A tiny agent whose discrete values reach as far as the bins of returns."""
+    config = ENCODINGS[encoding]()
+    roomy = {
+        name: replace(each, num_values=NUM_BINS) if isinstance(each, ids.Config) else each
+        for name, each in config.modalities.items()
+    }
+    agent = replace(config, modalities=roomy).build().eval()
+    sharpen(agent)
+    agent.card = {EXPERT_RETURNS: {"toy/task": 3.0}, PREDICTED_RETURNS: ["toy/task"]}
+    return agent
+
+
+@pytest.mark.parametrize("encoding", ["vector", "tokens"])
+def test_a_predicted_return_is_laid_out_as_in_training(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    """What the agent said is read back, before the action that it led to."""
+    agent = with_room_for_returns(encoding)
+    seen, shown = replace(toy_episode(2), rewards=REWARDS), replace(toy_episode(1, steps=2), rewards=REWARDS[:2])
+    said: list[int] = []
+    choose = AgentPolicy._choose
+
+    def spy(self: AgentPolicy, h_BD: Any, place: tuple[str, str], running: Any) -> np.ndarray:
+        rows = choose(self, h_BD, place, running)
+        if place[0] == TO_GO:
+            said.append(int(agent.serializer.codecs[place[1]].decode(rows, PREDICTED)))
+        return rows
+
+    monkeypatch.setattr(AgentPolicy, "_choose", spy)
+    readings = []
+    for good_returns in (0.0, 1000.0):
+        said.clear()
+        limits = Limits(prompt_length=500, good_returns=good_returns)
+        read, episode = acted(monkeypatch, agent, seen, prompt=shown, limits=limits)
+        trained = with_predicted_returns(episode, unit=3.0)
+        trained = replace(trained, actions={**trained.actions, TO_GO: np.array(said)})
+        assert_same_tokens(read, agent.serializer.episode(trained, with_predicted_returns(shown, unit=3.0)))
+        readings.append(list(said))
+    assert readings[1] == [NUM_BINS - 1] * seen.num_steps, "nothing but the highest"
+    assert readings[0] != readings[1]
+    with pytest.raises(ValueError, match=r"can be asked for returns on no task; leave it out, or train"):
+        acted(monkeypatch, agent, seen, target_return=2.0)
+
+
 def test_a_rollout_tells_the_rewards(toy_family: ToyFamily) -> None:
     """The toy world pays 1 a step."""
     agent, told = with_card(tiny_agent(), 3.0), []
@@ -181,7 +234,7 @@ def test_a_single_policy_must_be_told_what_it_earned(monkeypatch: pytest.MonkeyP
         policy.act(values)
     policy.act(values, 1.5)
     running = policy._policy._running[0].returns
-    assert running is not None
+    assert isinstance(running, AskedReturn)
     assert running.to_go == 0.5
     policy.reset()
     policy.act(values)  # the first observation of an episode earned nothing

@@ -100,3 +100,15 @@ def test_what_is_masked_is_never_drawn() -> None:
         Sampling(temperature=5.0, top_k=5, generator=generator()),  # more than there are
     ):
         assert set(choose_ids(logits, sampling).tolist()) <= {0, 2, 5}
+
+
+def test_upward_tilts_the_logits_by_place() -> None:
+    """Five equal ids, of which each is to be e^0.5 times as likely as the one below."""
+    sampling = Sampling(temperature=1.0, generator=generator(), upward=2.0)
+    drawn = choose_ids(torch.zeros(40_000, 5), sampling)
+    expected = torch.exp(0.5 * torch.arange(5.0))
+    share = torch.bincount(drawn, minlength=5) / 40_000
+    torch.testing.assert_close(share, expected / expected.sum(), atol=0.01, rtol=0)
+    logits = torch.tensor([3.0, 0.0, 1.9])
+    assert choose_ids(logits, Sampling(upward=1.0)) == 0
+    assert choose_ids(logits, Sampling(upward=1.2)) == 2, "1.9 + 1.2 against 3"

@@ -129,8 +129,7 @@ class Agent(nn.Module):
         """The agent in one environment: `policy.reset()`, then `policy.act(observation)`.
 
         `instruction` defaults to the task's; `prompt` is a demonstration that the model reads first; `target_return` is
-        asked of an agent with returns in sight. `limits` are `top_p`, `top_k`, `history`, `window` and `prompt_length`:
-        see `Limits`.
+        asked of an agent with returns in sight. `limits` are the fields of `Limits`.
         """
         policy = AgentPolicy(self, temperature, seed, 1, prompt, Limits(**limits), target_return)
         return SinglePolicy(policy, task_id, instruction)

@@ -11,7 +11,14 @@ import numpy as np
 
 from opengato.core.environment import TaskInfo
 from opengato.core.episode import Episode
-from opengato.core.returns import EXPERT_RETURNS, ReturnToGo, return_unit
+from opengato.core.returns import (
+    EXPERT_RETURNS,
+    PREDICTED_RETURNS,
+    AskedReturn,
+    PredictedReturn,
+    ReturnsInSight,
+    return_unit,
+)
 from opengato.core.serialize import Serializer
 from opengato.data.documents import DocumentMaker, slice_steps
 
@@ -35,17 +42,23 @@ def first_steps(shown: Episode, instruction: str, serializer: Serializer, limit:
     return shown if fitting == shown.num_steps else slice_steps(shown, 0, fitting)
 
 
-def returns_asked(agent: Agent, task: TaskInfo, target: float | None) -> ReturnToGo | None:
-    """The return to ask for in an episode of a task, in the units of the agent's card; None if it saw no returns.
+def returns_in_sight(agent: Agent, task: TaskInfo, target: float | None) -> ReturnsInSight | None:
+    """The returns of an episode of a task, in the units of the agent's card; None if it saw none.
 
-    `target` None asks for the expert return. ValueError for a target that the agent cannot understand.
+    An agent that observes them is asked for `target`, or for the expert return; one that predicts them takes no target.
+    ValueError for a target that the agent cannot understand.
     """
     known = agent.card.get(EXPERT_RETURNS, {})
-    if task.id in known:
-        return ReturnToGo(known[task.id] if target is None else target, return_unit(known[task.id]))
-    if target is not None:
+    predicted = agent.card.get(PREDICTED_RETURNS, ())
+    if target is not None and (task.id not in known or task.id in predicted):
         raise ValueError(
-            f"received `target_return` {target:g} for {task.id!r}, but this agent has its returns in sight on "
-            f"{sorted(known) or 'no task'}; leave it out, or train with `rules.SOURCE.returns=true`"
+            f"received `target_return` {target:g} for {task.id!r}, but this agent can be asked for returns on "
+            f"{sorted(set(known) - set(predicted)) or 'no task'}; leave it out, or train with "
+            "`rules.SOURCE.returns=true` and without `predict_returns`"
         )
-    return None
+    if task.id not in known:
+        return None
+    unit = return_unit(known[task.id])
+    if task.id in predicted:
+        return PredictedReturn(unit)
+    return AskedReturn(known[task.id] if target is None else target, unit)

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from opengato.agent.generate import Decoding
-from opengato.agent.opening import first_steps, returns_asked
+from opengato.agent.opening import first_steps, returns_in_sight
 from opengato.core.environment import TaskInfo
 from opengato.core.episode import Episode
 from opengato.core.modality import Sampling
 from opengato.core.policy import Observed, Policy, Values
-from opengato.core.returns import ReturnToGo, with_return_specs, with_returns
+from opengato.core.returns import HIGHEST, LOWEST, TO_GO, ReturnsInSight
 from opengato.core.sequence import TokenSequence, concatenate
 from opengato.envs import family_of, find_task
 
@@ -37,7 +37,8 @@ class Limits:
     they are read anew each time, after the instruction and the prompt, as if the episode had begun with them, which
     bounds the time of a step [Reed et al. 2022, arXiv:2205.06175, app. G]; None remembers on. `window` positions are in
     sight of each layer (None: as in training). A prompt is read up to `prompt_length` positions, the instruction among
-    them (None: the context of the agent). Not `instructed`, it is not told its instruction.
+    them (None: the context of the agent). Not `instructed`, it is not told its instruction. An agent that predicts
+    returns prefers one that is higher by the expert's return by `good_returns` nats; 0 takes what its data had.
     """
 
     top_p: float = 1.0
@@ -46,6 +47,7 @@ class Limits:
     window: int | None = None
     prompt_length: int | None = None
     instructed: bool = True
+    good_returns: float = 10.0
 
     def __post_init__(self) -> None:
         for name in ("history", "window", "prompt_length"):
@@ -72,7 +74,7 @@ class _Running:
     recent: deque[TokenSequence]
     sampling: Sampling
     step: int = 0
-    returns: ReturnToGo | None = None
+    returns: ReturnsInSight | None = None
 
 
 class AgentPolicy(Policy):
@@ -113,10 +115,10 @@ class AgentPolicy(Policy):
         # A CPU generator looks at 32 bits of its seed only: both seeds must be in them.
         mixed = np.random.SeedSequence((self.seed, seed)).generate_state(1)[0]
         generator = torch.Generator(device=self.agent.device).manual_seed(int(mixed))
-        returns, shown = returns_asked(self.agent, task, self.target_return), self.prompt
+        returns, shown = returns_in_sight(self.agent, task, self.target_return), self.prompt
         if returns is not None:
-            task = replace(task, observation_specs=with_return_specs(task.observation_specs))
-            shown = None if shown is None else with_returns(shown, returns.unit)
+            task = returns.task(task)
+            shown = None if shown is None else returns.shown(shown)
         if shown is not None:
             length = self.limits.prompt_length or self.agent.context
             shown = first_steps(shown, instruction, self.agent.serializer, length)
@@ -209,6 +211,8 @@ class AgentPolicy(Policy):
         rows, values = iter(rows_NP), {}
         for field, name, count in fields:
             payload_NP = np.stack(list(islice(rows, count)))
+            if field == TO_GO:  # said, not done
+                continue
             values[field] = self.agent.serializer.codecs[name].decode(payload_NP, task.action_specs[field])
         return values
 
@@ -216,10 +220,12 @@ class AgentPolicy(Policy):
         """One payload row an environment; draws come one by one, each from its own stream."""
         field, name = place
         spec = running[0].task.action_specs[field]
+        upward = self.limits.good_returns * (HIGHEST - LOWEST) if field == TO_GO else 0.0
         if self.sampling.temperature <= 0:
-            return self._decoding.sample(h_BD, name, spec, self.sampling)
+            return self._decoding.sample(h_BD, name, spec, replace(self.sampling, upward=upward))
         rows = [
-            self._decoding.sample(h_BD[b : b + 1], name, spec, episode.sampling) for b, episode in enumerate(running)
+            self._decoding.sample(h_BD[b : b + 1], name, spec, replace(episode.sampling, upward=upward))
+            for b, episode in enumerate(running)
         ]
         return np.concatenate(rows)
 
@@ -232,7 +238,7 @@ class SinglePolicy:
         self.family = family_of(task_id)
         self.instruction = instruction
         self._policy = policy
-        self._needs_rewards = returns_asked(policy.agent, self.task, policy.target_return) is not None
+        self._needs_rewards = returns_in_sight(policy.agent, self.task, policy.target_return) is not None
         self._episodes = 0
         self._asked: str | None = None
         self._begun = False

@@ -61,7 +61,8 @@ def evaluate(arguments: Evaluate) -> None:
 
 def limits_of(acting: Acting) -> Limits:
     """What an agent may choose from and how far it looks back."""
-    return Limits(top_p=acting.top_p, top_k=acting.top_k, history=acting.history, window=acting.window)
+    names = ("top_p", "top_k", "history", "window", "good_returns")
+    return Limits(**{name: getattr(acting, name) for name in names})
 
 
 def player_of(name: str) -> Player:

@@ -29,5 +29,7 @@ class Acting:
     """Draw from the likeliest values that hold this share of the mass."""
     history: Annotated[int | None, arg(metavar="STEPS", help_behavior_hint="(default: all in the window)")] = None
     """Forget all but the last steps, the present one among them; 1 is the real-time mode of Gato."""
+    good_returns: float = 10.0
+    """How far an agent that predicts returns prefers high ones: nats for the expert's return."""
     window: Annotated[int | None, arg(metavar="POSITIONS", help_behavior_hint="(default: as in training)")] = None
     """How far back a layer sees."""

@@ -20,12 +20,14 @@ class Sampling:
     """How to choose: `temperature` 0 takes the best, above 0 draws with `generator`.
 
     Drawn is from the `top_k` likeliest (None: all), and of those from the nucleus that holds `top_p` of their mass.
+    `upward` is added to the logits in proportion to the id's place, from 0 at the lowest to all of it at the highest.
     """
 
     temperature: float = 0.0
     top_p: float = 1.0
     top_k: int | None = None
     generator: torch.Generator | None = None
+    upward: float = 0.0
 
     def __post_init__(self) -> None:
         wrong = not self.temperature >= 0 or not 0 <= self.top_p <= 1 or (self.top_k is not None and self.top_k < 1)

@@ -2,7 +2,8 @@
 
 Order (after Gato, [Reed et al. 2022, arXiv:2205.06175, sec. 2.1]): the instruction once, then for each step the
 observations (texts, then images, then arrays, each by sorted key), the separator if the layout has one, and the
-actions by sorted key. Keys such as `arm/joint` are those of nested structures, sorted level by level.
+actions by sorted key, a predicted return before them. Keys such as `arm/joint` are those of nested structures, sorted
+level by level.
 Letters: S steps, T positions, N positions of one modality, F fields of a step.
 """
 
@@ -16,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from opengato.core.episode import ArraySpec, Episode
+from opengato.core.returns import TO_GO
 from opengato.core.sequence import UNREAD, TokenSequence, concatenate
 
 Role = Literal["instruction", "observation", "separator", "action"]
@@ -91,8 +93,8 @@ def observation_order(specs: Mapping[str, ArraySpec]) -> list[str]:
 
 
 def action_order(specs: Mapping[str, ArraySpec]) -> list[str]:
-    """The fields of an action in the order of their positions: by sorted key."""
-    return sorted(specs, key=lambda name: name.split("/"))
+    """The fields of an action in the order of their positions: the return that it leads to, then by sorted key."""
+    return sorted(specs, key=lambda name: (name != TO_GO, name.split("/")))
 
 
 class Serializer:

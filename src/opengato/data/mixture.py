@@ -13,7 +13,7 @@ import numpy as np
 
 from opengato.core.config import choose
 from opengato.core.episode import Episode
-from opengato.core.returns import return_unit, with_returns
+from opengato.core.returns import return_unit, with_predicted_returns, with_returns
 from opengato.core.sequence import TokenSequence
 from opengato.core.serialize import Serializer
 from opengato.data.documents import Document, DocumentMaker, is_text
@@ -75,6 +75,11 @@ class Source:
         counts = np.bincount(self.store.task_E, minlength=len(self.store.task_names))
         pieces = dict(zip(self.store.task_names, np.split(by_task, np.cumsum(counts)[:-1]), strict=True))
         self.rules, self._maker = config.rules, maker
+        if self.rules.predict_returns and maker.serializer.layout.parallel_actions:
+            raise ValueError(
+                f"source {name!r}: `predict_returns` is set, but with `parallel_actions` no action reads the return "
+                "before it; choose one of both"
+            )
         best = expert_returns(self.store) if config.rules.returns else {}
         self._units = {task: return_unit(value) for task, value in best.items()}
         self._episodes = self._keep([pieces[task] for task in self.tasks])
@@ -145,7 +150,8 @@ class Source:
         episode = self.store[index]
         if not self.rules.returns or is_text(episode):
             return episode
-        return with_returns(episode, self._units[episode.task])
+        see = with_predicted_returns if self.rules.predict_returns else with_returns
+        return see(episode, self._units[episode.task])
 
     def document(self, index: int, limit: int, generator: np.random.Generator) -> TokenSequence:
         """The document that an episode becomes, in at most `limit` positions; the rules leave plain text alone.

@@ -26,7 +26,8 @@ class Rules:
     the end of their episode, the others a window anywhere in it; the actions of a prompt are predicted like any others
     if `predict_prompt` (open in the paper). `min_return` [0.8] keeps the episodes with that share of the task's expert
     return. `pairs` [5] captioned pictures are joined to one document. `returns` adds the last reward and the return to
-    go to each observation. `instructions` is the share of documents that keep their instruction.
+    go to each observation; with `predict_returns` the latter is not observed but predicted, before each action.
+    `instructions` is the share of documents that keep their instruction.
     """
 
     prompt: float = 0.0
@@ -36,6 +37,7 @@ class Rules:
     min_return: float | None = None
     pairs: int = 1
     returns: bool = False
+    predict_returns: bool = False
     instructions: float = 1.0
 
     def __post_init__(self) -> None:
@@ -50,6 +52,8 @@ class Rules:
             )
         if self.pairs < 1:
             raise ValueError(f"`pairs` is {self.pairs}, expected at least 1")
+        if self.predict_returns and not self.returns:
+            raise ValueError("received `predict_returns` without `returns`; ask for both")
         if self.pairs > 1 and self.prompt > 0:
             raise ValueError(
                 f"received `pairs` {self.pairs} and `prompt` {self.prompt}: joined pictures show one another already; "

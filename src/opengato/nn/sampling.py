@@ -12,8 +12,10 @@ def choose_ids(logits_V: Tensor, sampling: Sampling) -> Tensor:
     """Ids (...) from logits (..., V): the best at temperature 0, else a draw from what `sampling` keeps.
 
     Temperature first, then the `top_k` likeliest [Fan et al. 2018, arXiv:1805.04833, sec. 5.4], then the nucleus of
-    `top_p` among them [Holtzman et al. 2019, arXiv:1904.09751, sec. 3.1].
+    `top_p` among them [Holtzman et al. 2019, arXiv:1904.09751, sec. 3.1]. Before all this, `upward` tilts the logits.
     """
+    if sampling.upward:
+        logits_V = logits_V + sampling.upward * torch.linspace(0, 1, logits_V.shape[-1], device=logits_V.device)
     if sampling.temperature <= 0:
         return logits_V.argmax(-1)
     probability_V = torch.softmax(logits_V.float() / sampling.temperature, -1)

@@ -17,7 +17,7 @@ from opengato.agent.model import Agent
 from opengato.agent.model import Config as AgentConfig
 from opengato.core.batch import PackedBatch
 from opengato.core.config import choose, to_json
-from opengato.core.returns import EXPERT_RETURNS
+from opengato.core.returns import EXPERT_RETURNS, PREDICTED_RETURNS
 from opengato.data.loader import Loader, LoaderConfig
 from opengato.data.mixture import Mixture, MixtureConfig, SourceConfig
 from opengato.data.returns import expert_returns
@@ -144,7 +144,7 @@ def make_card(recipe: Recipe, data: Path, sources: list[str]) -> dict[str, Any]:
         "data": {
             name: describe_store(store, recipe.used[name] / total, recipe.rules[name]) for name, store in stores.items()
         },
-        **({EXPERT_RETURNS: returns} if (returns := returns_of(recipe, data)) else {}),
+        **returns_of(recipe, data),
         **made_by(),
     }
 
@@ -169,17 +169,26 @@ def made_by() -> dict[str, Any]:
     }
 
 
-def returns_of(recipe: Recipe, data: Path) -> dict[str, float]:
-    """The expert return of each task that is trained with its returns in sight; acting counts in the same units."""
-    found: dict[str, float] = {}
+def returns_of(recipe: Recipe, data: Path) -> dict[str, Any]:
+    """What a card says of returns in sight.
+
+    That is the expert return of each task, as acting counts in the same units, and the tasks whose returns are
+    predicted; nothing without `returns`.
+    """
+    found: dict[str, tuple[float, bool]] = {}
     for name, rules in recipe.rules.items():
         for task, best in expert_returns(EpisodeStore(recipe.folder(name, data))).items() if rules.returns else ():
-            if found.setdefault(task, best) != best:
+            mine = (best, rules.predict_returns)
+            if found.setdefault(task, mine) != mine:
                 raise ValueError(
-                    f"two sources with `returns` hold {task!r}, with expert returns {found[task]:g} and {best:g}; "
+                    f"two sources with `returns` hold {task!r}, with expert returns {found[task][0]:g} and {best:g}; "
                     "join their stores, or leave the task to one of them"
                 )
-    return found
+    if not found:
+        return {}
+    predicted = [task for task, (_, is_predicted) in found.items() if is_predicted]
+    returns = {EXPERT_RETURNS: {task: best for task, (best, _) in found.items()}}
+    return {**returns, **({PREDICTED_RETURNS: predicted} if predicted else {})}
 
 
 def _version(name: str) -> str | None:
