@@ -86,6 +86,8 @@ class AgentPolicy(Policy):
     trained with returns in sight is asked for `target_return` (default: the expert's).
     """
 
+    looks_inside = False
+
     def __init__(
         self,
         agent: Agent,

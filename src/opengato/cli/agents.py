@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 
 import gymnasium
@@ -24,6 +25,7 @@ from opengato.rollout import as_policy
 
 # A step of a small model is too short to share: on two busy cores a token took 18 ms with two threads, 4 ms with one.
 ACTING_THREADS = 1
+MOST_PROCESSES = 8  # that run environments, where nobody says how many; the network does not keep more of them busy
 UNTRAINED = ("random", "expert")
 
 
@@ -39,11 +41,14 @@ def evaluate(arguments: Evaluate) -> None:
         raise ValueError(
             f"received --episodes {arguments.episodes} --num-envs {arguments.num_envs}; expected at least one of each"
         )
+    # One core is the network's.
+    spare = min((os.cpu_count() or 1) - 1, MOST_PROCESSES)
     player = player_of(arguments.agent)
     settings = Settings(
         episodes=arguments.episodes,
         seed=arguments.seed,
         num_envs=arguments.num_envs,
+        processes=spare if arguments.processes is None else arguments.processes,
         documents=arguments.documents,
         temperature=arguments.acting.temperature,
         limits=dataclasses.replace(limits_of(arguments.acting), instructed=not arguments.uninstructed),

@@ -27,9 +27,14 @@ class Observed:
 
 
 class Policy(ABC):
-    """An actor in many environments at once; slot n is the n-th environment and the episode that runs in it."""
+    """An actor in many environments at once; slot n is the n-th environment and the episode that runs in it.
+
+    One that looks inside asks for the environment itself, or for its raw observations; others need values alone, so
+    that environments may run in other processes.
+    """
 
     name: str
+    looks_inside: bool = True
 
     def describe(self, task: TaskInfo) -> str:
         """What an episode's provenance calls this policy."""
@@ -39,7 +44,7 @@ class Policy(ABC):
     def begin(self, slot: int, task: TaskInfo, instruction: str, env: gymnasium.Env | None, seed: int) -> None:
         """An episode starts in `slot`: `env` has just been reset with `seed`. ExpertFailed drops the episode.
 
-        `env` is None where the caller steps an environment of its own (a robot, say).
+        `env` is None where it is in another process, or the caller steps one of its own (a robot, say).
         """
 
     @abstractmethod

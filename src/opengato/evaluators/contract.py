@@ -18,13 +18,15 @@ class Settings:
     """How much to measure, and how an agent acts. Episode i of a control task has seed `seed + i`, whatever `num_envs`.
 
     50 episodes a task are the protocol of Gato [Reed et al. 2022, arXiv:2205.06175, sec. 4.1]. `documents` limits the
-    held-out pictures or windows of text; None takes all. At `temperature` 0 an agent takes the best action. If
+    held-out pictures or windows of text; None takes all. An agent's environments run in `processes` others, or in this
+    one if that is 0; results are the same. At `temperature` 0 an agent takes the best action. If
     `prompted`, an agent reads a successful episode of the expert first, as it does in Gato (sec. 4).
     """
 
     episodes: int = 50
     seed: int = 0
     num_envs: int = 16
+    processes: int = 0
     documents: int | None = None
     temperature: float = 0.0
     limits: Limits = field(default_factory=Limits)

@@ -22,6 +22,7 @@ class RandomPolicy(Policy):
     """Uniform actions inside the bounds of the action specs; the stream depends on the episode's seed alone."""
 
     name = "random"
+    looks_inside = False
 
     def __init__(self) -> None:
         self._running: dict[int, tuple[dict[str, ArraySpec], np.random.Generator]] = {}

@@ -6,6 +6,7 @@ import functools
 import importlib.metadata
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import KW_ONLY, dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ import numpy as np
 from opengato.core.environment import ExpertFailed, TaskInfo
 from opengato.core.episode import ArraySpec, Episode
 from opengato.envs import family_of, find_task
-from opengato.rollout.policies import Observed, Policy, Values, sample_uniform
+from opengato.rollout.policies import Policy, Values, sample_uniform
+from opengato.rollout.processes import ProcessSeats
+from opengato.rollout.seats import Begun, LocalSeats, Seats, Stepped
 
 OnFrame = Callable[[int, np.ndarray], None]
 _NOISE_STREAM = 0
@@ -61,50 +64,48 @@ class _Column:
 
 
 class _Slot:
-    """One environment, the episode that runs in it, and its record."""
+    """A seat's episode and its record."""
 
     def __init__(self, number: int, run: Rollout) -> None:
         self.number, self.run = number, run
-        self.env = run.family.make(run.info.id.partition("/")[2], run.render_size)
         task = run.info
         seen, done = task.observation_specs, task.action_specs
         self.observations = {name: _Column(spec, f"observation {name!r} of {task.id!r}") for name, spec in seen.items()}
         self.actions = {name: _Column(spec, f"action {name!r} for {task.id!r}") for name, spec in done.items()}
         self.index = 0
 
-    def begin(self, index: int) -> bool:
-        """Reset for episode `index`; False if the policy's expert fails at once."""
+    def begin(self, index: int, begun: Begun) -> bool:
+        """Episode `index` has been reset; False if the policy's expert fails at once."""
         run, seed = self.run, self.run.seed + index
         self.index, self.rewards = index, []
         self.terminated = self.truncated = False
         self.success: bool | None = None
         self.rng = np.random.default_rng((seed, _NOISE_STREAM))
         self.noise = float(run.noise[self.rng.integers(len(run.noise))])
-        raw, _ = self.env.reset(seed=seed)
-        self.instruction = run.family.instruction(self.env, run.info)
-        self.observed = Observed(raw, run.family.observation(raw))
-        self._show()
+        self.instruction, self.observed = begun.instruction, begun.observed
         try:
-            run.policy.begin(self.number, run.info, self.instruction, self.env, seed)
+            run.policy.begin(self.number, run.info, self.instruction, run.seats.env(self.number), seed)
         except ExpertFailed:
             return False
         return True
 
-    def step(self, values: Values) -> bool:
-        """Record the pair (observation, intended action), execute the disturbed one; True when the episode is over."""
-        run, step = self.run, len(self.rewards)
+    def decide(self, values: Values) -> Values:
+        """Record the pair (observation, intended action); what is to be executed, disturbed."""
+        step = len(self.rewards)
         for name, column in self.observations.items():
             column.write(step, self.observed.values[name])
         for name, column in self.actions.items():
             column.write(step, values[name])
-        executed = disturb(values, run.info.action_specs, self.noise, self.rng) if self.noise else values
-        raw, reward, self.terminated, truncated, info = self.env.step(run.family.action(executed))
-        self.rewards.append(reward)
-        if "success" in info:
-            self.success = bool(self.success or info["success"])
-        self.truncated = bool(truncated) or (step + 1 >= run.limit and not self.terminated)
-        self.observed = Observed(raw, run.family.observation(raw), float(reward))
-        self._show()
+        return disturb(values, self.run.info.action_specs, self.noise, self.rng) if self.noise else values
+
+    def take(self, stepped: Stepped) -> bool:
+        """Record what came of it; True when the episode is over."""
+        self.observed = stepped.observed
+        self.rewards.append(stepped.observed.reward)
+        if stepped.success is not None:
+            self.success = bool(self.success or stepped.success)
+        self.terminated = stepped.terminated
+        self.truncated = stepped.truncated or (len(self.rewards) >= self.run.limit and not self.terminated)
         return self.terminated or self.truncated
 
     def episode(self) -> Episode:
@@ -118,7 +119,7 @@ class _Slot:
             observations={name: column.read(steps) for name, column in self.observations.items()},
             actions={name: column.read(steps) for name, column in self.actions.items()},
             rewards=np.asarray(self.rewards, np.float32),
-            terminated=bool(self.terminated),
+            terminated=self.terminated,
             truncated=self.truncated,
             success=self.success,
             provenance={
@@ -128,11 +129,6 @@ class _Slot:
                 "versions": _versions(run.family.packages),
             },
         ).validate()
-
-    def _show(self) -> None:
-        if self.run.on_frame is not None:
-            frame: Any = self.env.render()
-            self.run.on_frame(self.index, frame)
 
 
 @functools.cache
@@ -147,7 +143,8 @@ class Rollout(Iterator[Episode]):
     Each episode draws its level from `noise`: its actions are executed with `disturb`, while the record keeps those
     the policy meant. `on_frame(index, pixels)` is called after the reset and after each step of episode `index`, with
     `render_size` > 0. An episode longer than `max_steps` (default: the task's) is truncated. `dropped` lists the
-    indices that the policy gave up so far.
+    indices that the policy gave up so far. With `processes` above 0 the environments run in so many others, for a
+    policy that does not look inside them (an agent, say); episodes are the same.
     """
 
     task: TaskInfo | str
@@ -160,6 +157,7 @@ class Rollout(Iterator[Episode]):
     render_size: int = 0
     on_frame: OnFrame | None = None
     max_steps: int | None = None
+    processes: int = 0
     dropped: list[int] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
@@ -170,6 +168,11 @@ class Rollout(Iterator[Episode]):
             )
         if self.on_frame is not None and self.render_size <= 0:
             raise ValueError(f"`on_frame` needs pixels: give a `render_size` above 0, received {self.render_size}")
+        if self.processes and (self.policy.looks_inside or self.on_frame is not None):
+            raise ValueError(
+                f"received processes={self.processes}, but {self.policy.name!r} looks at the environment itself, or "
+                "its pictures are asked for; leave `processes` at 0"
+            )
         self.info = find_task(self.task) if isinstance(self.task, str) else self.task
         self.family = family_of(self.info.id)
         self.limit = self.info.max_steps if self.max_steps is None else self.max_steps
@@ -183,20 +186,24 @@ class Rollout(Iterator[Episode]):
         self._episodes.close()
 
     def _run(self) -> Generator[Episode]:
-        slots = [_Slot(number, self) for number in range(min(self.num_envs, self.episodes))]
+        count = min(self.num_envs, self.episodes)
+        slots = [_Slot(number, self) for number in range(count)]
         idle, active = slots[::-1], []
         waiting = iter(range(self.episodes))
         finished: dict[int, Episode | None] = {}
         due = 0
+        self.seats: Seats = (
+            ProcessSeats(self.info, count, self.processes)
+            if self.processes and count
+            else LocalSeats(self.info, count, self.render_size)
+        )
         try:
             while due < self.episodes:
-                while idle and (index := next(waiting, None)) is not None:
-                    slot = idle.pop()
-                    if slot.begin(index):
-                        active.append(slot)
-                    else:
-                        idle.append(slot)
-                        finished[index] = None
+                while started := [(idle.pop(), index) for index in islice(waiting, len(idle))]:
+                    for slot, begins in self._begin(started):
+                        (active if begins else idle).append(slot)
+                        if not begins:
+                            finished[slot.index] = None
                 for slot, episode in self._step(active):
                     active.remove(slot)
                     idle.append(slot)
@@ -209,23 +216,41 @@ class Rollout(Iterator[Episode]):
                         yield episode
                     due += 1
         finally:
-            for slot in slots:
-                slot.env.close()
+            self.seats.close()
+
+    def _begin(self, started: list[tuple[_Slot, int]]) -> list[tuple[_Slot, bool]]:
+        """Reset slots for their episodes; which of them the policy takes on."""
+        begun = self.seats.reset({slot.number: self.seed + index for slot, index in started})
+        taken = []
+        for slot, index in started:
+            taken.append((slot, slot.begin(index, begun[slot.number])))
+            self._show(slot)
+        return taken
 
     def _step(self, active: list[_Slot]) -> list[tuple[_Slot, Episode | None]]:
         """One step of every active slot; those whose episode ended, with its record (None: the policy gave it up)."""
         if not active:
             return []
         answers = self.policy.act([slot.number for slot in active], [slot.observed for slot in active])
+        going = [(slot, values) for slot, values in zip(active, answers, strict=True) if values is not None]
+        stepped = self.seats.step({slot.number: slot.decide(values) for slot, values in going})
         ended: list[tuple[_Slot, Episode | None]] = []
         for slot, values in zip(active, answers, strict=True):
             if values is None:
                 ended.append((slot, None))
-            elif slot.step(values):
+                continue
+            over = slot.take(stepped[slot.number])
+            self._show(slot)
+            if over:
                 ended.append((slot, slot.episode()))
         for slot, _ in ended:
             self.policy.end(slot.number)
         return ended
+
+    def _show(self, slot: _Slot) -> None:
+        if self.on_frame is not None:
+            assert isinstance(self.seats, LocalSeats)
+            self.on_frame(slot.index, self.seats.render(slot.number))
 
 
 rollout = Rollout  # reads better where it is called: `for episode in rollout("metaworld/reach", policy, ...)`

@@ -49,18 +49,15 @@ class Evaluator(contract.Evaluator):
                 f"received episodes={settings.episodes}, seed={settings.seed}; expected at least one episode and seeds "
                 f"in [0, {TRAIN_SEED}): from there on they are for training"
             )
+        shown = demonstration(task_id) if settings.prompted else None
+        policy = policy_of(agent, settings.temperature, settings.limits, settings.num_envs, shown)
         run = rollout(
             task_id,
-            policy_of(
-                agent,
-                settings.temperature,
-                settings.limits,
-                settings.num_envs,
-                demonstration(task_id) if settings.prompted else None,
-            ),
+            policy,
             episodes=settings.episodes,
             seed=settings.seed,
             num_envs=settings.num_envs,
+            processes=0 if policy.looks_inside else settings.processes,
         )
         for episode in run:
             yield "return", episode.episode_return
