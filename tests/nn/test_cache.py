@@ -27,15 +27,15 @@ def write(cache: RollingCache, rows: list[int], positions: list[list[int]], kept
     position = torch.tensor([[*places, *[0] * (length - len(places))] for places in positions])
     mask = torch.tensor([[True] * len(places) + [False] * (length - len(places)) for places in positions])
     rows_B = torch.tensor(rows)
-    place = cache.place(rows_B, position, mask & (position < torch.tensor([kept[row] for row in rows])[:, None]))
+    kept_BT = mask & (position < torch.tensor([kept[row] for row in rows])[:, None])
+    written = cache.write_positions(rows_B, position, kept_BT, mask)
     for layer in range(LAYERS):
         keys = new_keys(rows, positions, layer)
-        cache.write_layer(layer, rows_B, place, (keys, -keys), mask)
-    cache.write_positions(rows_B, place, position, mask)
+        cache.write_layer(layer, written, keys, -keys)
 
 
 @pytest.mark.parametrize(("window", "kept"), [(5, [3, 0, 2]), (5, [0, 0, 0]), (1, [2, 2, 1]), (7, [20, 4, 9])])
-def test_it_holds_the_first_positions_of_each_row_and_the_last_window(window: int, kept: list[int]) -> None:
+def test_it_holds_the_first_positions_of_each_row_and_the_last_ones(window: int, kept: list[int]) -> None:
     sinks = max(kept)
     cache = RollingCache(LAYERS, 3, HEADS, WIDTH, window, sinks)
     lengths = [0, 0, 0]
@@ -52,7 +52,7 @@ def test_it_holds_the_first_positions_of_each_row_and_the_last_window(window: in
     assert min(lengths) > 5 * window, "rolled far, and not alike"
     assert cache.length_R.tolist() == lengths
     for row, length in enumerate(lengths):
-        expected = {p for p in range(length) if p < kept[row] or p >= length - window}
+        expected = {p for p in range(length) if p < kept[row] or p >= length - cache.ring}
         position_S, kept_S = cache.seen(torch.tensor([row]))
         assert position_S[kept_S].tolist() == list(range(min(kept[row], length)))
         stored = {int(p): place for place, p in enumerate(cache.position_RS[row]) if p >= 0}
@@ -63,6 +63,17 @@ def test_it_holds_the_first_positions_of_each_row_and_the_last_window(window: in
                 assert (cache.value[layer, row, :, place] == -cache.key[layer, row, :, place]).all()
 
 
+def test_what_is_read_is_what_was_written_with_and_without_a_copy() -> None:
+    cache = RollingCache(LAYERS, 3, HEADS, WIDTH, window=4, sinks=0)
+    write(cache, [0, 1, 2], [[0, 1], [0, 1], [0, 1]])
+    for rows in ([0, 1, 2], [2, 0], [1]):
+        key_BHSK, value_BHSK = cache.read_layer(1, torch.tensor(rows), 2)
+        expected = new_keys(rows, [[0, 1]] * len(rows), 1)
+        assert torch.equal(key_BHSK, expected)
+        assert torch.equal(value_BHSK, -expected)
+    assert cache.read_layer(1, torch.arange(3), 2)[0].data_ptr() == cache.key[1].data_ptr()
+
+
 def test_what_is_used_is_a_prefix_of_the_places() -> None:
     cache = RollingCache(LAYERS, 2, HEADS, WIDTH, window=4, sinks=2)
     assert cache.used(torch.tensor([0, 1])) == 0
@@ -71,7 +82,8 @@ def test_what_is_used_is_a_prefix_of_the_places() -> None:
     assert cache.used(torch.tensor([1])) == 1
     assert (cache.position_RS[:, 3:] == -1).all()
     write(cache, [0], [[3, 4, 5, 6]])
-    assert cache.used(torch.tensor([0])) == 6
+    write(cache, [0], [[7, 8, 9, 10, 11]])
+    assert cache.used(torch.tensor([0])) == 2 + 4 + 4
 
 
 def test_a_row_that_is_reset_forgets_and_its_neighbours_do_not() -> None:

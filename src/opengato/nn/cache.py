@@ -5,24 +5,31 @@ Letters: L layers, R rows, B rows in use, H heads, T new slots, S places, K head
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
+
+MOST_SLACK = 256
 
 
 class RollingCache:
     """Keys (already rotated by their absolute position) and values of several sequences, of different lengths.
 
     A row keeps its first k positions for ever: at most `sinks`, and known before the next ones come. Position p lives
-    at place p while p < k, else at k + (p - k) mod window. Nothing is ever shifted or renumbered, so order in time
-    survives when the window rolls.
+    at place p while p < k, else at k + (p - k) mod (window + slack). Nothing is ever shifted or renumbered, so order in
+    time survives when the window rolls. Thanks to the slack, `slack` + 1 new positions can be written before the first
+    of them looks back over its window: attention reads the places as they lie, without a copy.
     """
 
     def __init__(self, layers: int, rows: int, heads: int, head_width: int, window: int, sinks: int):
         self.window, self.sinks = window, sinks
-        shape = (layers, rows, heads, sinks + window, head_width)
+        self.slack = min(window, MOST_SLACK)
+        self.ring = window + self.slack
+        shape = (layers, rows, heads, sinks + self.ring, head_width)
         self.key = torch.zeros(shape)
         self.value = torch.zeros(shape)
-        self.position_RS = torch.full((rows, sinks + window), -1, dtype=torch.int64)
+        self.position_RS = torch.full((rows, sinks + self.ring), -1, dtype=torch.int64)
         self.length_R = torch.zeros(rows, dtype=torch.int64)
         self.kept_R = torch.zeros(rows, dtype=torch.int64)
 
@@ -49,23 +56,38 @@ class RollingCache:
         position_BS = self.position_RS[rows_B, : self.used(rows_B)]
         return position_BS, (position_BS >= 0) & (position_BS < self.kept_R[rows_B][:, None])
 
-    def place(self, rows_B: Tensor, position_BT: Tensor, kept_BT: Tensor) -> Tensor:
-        """Where new positions will live; those of `kept_BT` for ever, which must be the first of their row."""
+    def write_positions(self, rows_B: Tensor, position_BT: Tensor, kept_BT: Tensor, mask_BT: Tensor) -> Written:
+        """Where new positions will live, at most `slack` + 1 a row; those of `kept_BT` (the first ones) for ever.
+
+        Nothing is written where `mask_BT` is False.
+        """
+        assert position_BT.shape[1] <= self.slack + 1
         self.kept_R[rows_B] += kept_BT.sum(1)
         kept_B1 = self.kept_R[rows_B][:, None]
-        return torch.where(position_BT < kept_B1, position_BT, kept_B1 + (position_BT - kept_B1) % self.window)
-
-    def write_layer(
-        self, layer: int, rows_B: Tensor, place_BT: Tensor, new: tuple[Tensor, Tensor], mask_BT: Tensor
-    ) -> None:
-        """Store the keys and values (B, H, T, K) of new positions where `mask_BT` is True."""
+        place_BT = torch.where(position_BT < kept_B1, position_BT, kept_B1 + (position_BT - kept_B1) % self.ring)
         row, slot = mask_BT.nonzero(as_tuple=True)
-        target_row, target_place = rows_B[row], place_BT[row, slot]
-        for store, new_BHTK in zip((self.key, self.value), new, strict=True):
-            store[layer, target_row, :, target_place] = new_BHTK[row, :, slot]
-
-    def write_positions(self, rows_B: Tensor, place_BT: Tensor, position_BT: Tensor, mask_BT: Tensor) -> None:
-        """Record which positions were stored, after all layers were written."""
-        row, slot = mask_BT.nonzero(as_tuple=True)
-        self.position_RS[rows_B[row], place_BT[row, slot]] = position_BT[row, slot]
+        written = Written(row, slot, rows_B[row], place_BT[row, slot])
+        self.position_RS[written.target_row, written.target_place] = position_BT[row, slot]
         self.length_R[rows_B] += mask_BT.sum(1)
+        return written
+
+    def write_layer(self, layer: int, written: Written, key_BHTK: Tensor, value_BHTK: Tensor) -> None:
+        """Store the keys and values of the new positions."""
+        for store, new_BHTK in ((self.key, key_BHTK), (self.value, value_BHTK)):
+            store[layer, written.target_row, :, written.target_place] = new_BHTK[written.row, :, written.slot]
+
+    def read_layer(self, layer: int, rows_B: Tensor, used: int) -> tuple[Tensor, Tensor]:
+        """Keys and values (B, H, S, K) at the first `used` places; where all rows are asked for, without a copy."""
+        if len(rows_B) == self.key.shape[1] and bool((rows_B[1:] > rows_B[:-1]).all()):
+            return self.key[layer, :, :, :used], self.value[layer, :, :, :used]
+        return self.key[layer, rows_B, :, :used], self.value[layer, rows_B, :, :used]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Which of the new positions (row and slot of the call) went where (row and place of the cache)."""
+
+    row: Tensor
+    slot: Tensor
+    target_row: Tensor
+    target_place: Tensor

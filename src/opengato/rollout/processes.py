@@ -15,6 +15,7 @@ from typing import Any
 
 from opengato.core.environment import TaskInfo
 from opengato.core.policy import Observed, Values
+from opengato.envs import family_of
 from opengato.rollout.seats import Begun, LocalSeats, Seats, Stepped
 
 _idle: list[_Worker] = []
@@ -116,7 +117,8 @@ def _serve(line: Connection) -> None:
             return
         try:
             if call == "open":
-                seats, answer = LocalSeats(next(iter(part.values())), len(part)), dict.fromkeys(part)
+                task: TaskInfo = next(iter(part.values()))
+                seats, answer = LocalSeats(family_of(task.id), task, len(part)), dict.fromkeys(part)
             elif call == "close":
                 if seats is not None:
                     seats.close()

@@ -195,7 +195,7 @@ class Rollout(Iterator[Episode]):
         self.seats: Seats = (
             ProcessSeats(self.info, count, self.processes)
             if self.processes and count
-            else LocalSeats(self.info, count, self.render_size)
+            else LocalSeats(self.family, self.info, count, self.render_size)
         )
         try:
             while due < self.episodes:

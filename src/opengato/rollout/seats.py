@@ -9,9 +9,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from opengato.core.environment import TaskInfo
+from opengato.core.environment import Family, TaskInfo
 from opengato.core.policy import Observed, Values
-from opengato.envs import family_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +54,9 @@ class Seats(ABC):
 class LocalSeats(Seats):
     """Environments in this process, stepped one after another."""
 
-    def __init__(self, task: TaskInfo, count: int, render_size: int = 0) -> None:
-        self.task, self.family = task, family_of(task.id)
-        self.envs = [self.family.make(task.id.partition("/")[2], render_size) for _ in range(count)]
+    def __init__(self, family: Family, task: TaskInfo, count: int, render_size: int = 0) -> None:
+        self.family, self.task = family, task
+        self.envs = [family.make(task.id.partition("/")[2], render_size) for _ in range(count)]
 
     def env(self, number: int) -> gymnasium.Env:
         return self.envs[number]

@@ -165,24 +165,18 @@ class Decoder(CachedBackbone, LayeredBackbone):
         cache: RollingCache,
         rows_B: Tensor,
     ) -> Tensor:
-        if x_BTD.shape[1] > cache.window:  # one call may not write a place of the cache twice
-            parts = [t.split(cache.window, dim=1) for t in (x_BTD, position_BT, prompt_BT, mask_BT)]
+        if x_BTD.shape[1] > cache.slack + 1:
+            parts = [t.split(cache.slack + 1, dim=1) for t in (x_BTD, position_BT, prompt_BT, mask_BT)]
             return torch.cat([self.extend(*part, cache, rows_B) for part in zip(*parts, strict=True)], dim=1)
-        old_BS, old_kept_BS = cache.seen(rows_B)
-        used = old_BS.shape[1]
-        new_BT = torch.where(mask_BT, position_BT, -1)
         kept_BT = prompt_BT & mask_BT & (position_BT < self.config.sinks)
-        # Old and new keys side by side: writing first could overwrite a key that an earlier new query still sees.
-        keys_BS, kept_BS = torch.cat([old_BS, new_BT], dim=1), torch.cat([old_kept_BS, kept_BT], dim=1)
-        mask_BTS = visible(position_BT, keys_BS, kept_BS, cache.window)
-        mask_BTS[:, :, used:] |= torch.eye(x_BTD.shape[1], dtype=torch.bool, device=x_BTD.device)
+        written = cache.write_positions(rows_B, position_BT, kept_BT, mask_BT)
+        key_BS, kept_BS = cache.seen(rows_B)
+        # A padded slot sees all, lest its softmax be empty.
+        mask_BTS = visible(position_BT, key_BS, kept_BS, cache.window) | ~mask_BT[:, :, None]
         angles = self._angles(position_BT, x_BTD.dtype)
-        place_BT = cache.place(rows_B, position_BT, kept_BT)
         for layer, block in enumerate(self._blocks()):
             q, k, v = block.project(x_BTD, angles)
-            k_all = torch.cat([cache.key[layer, rows_B, :, :used], k], dim=2)
-            v_all = torch.cat([cache.value[layer, rows_B, :, :used], v], dim=2)
+            cache.write_layer(layer, written, k, v)
+            k_all, v_all = cache.read_layer(layer, rows_B, key_BS.shape[1])
             x_BTD = block.finish(x_BTD, attend(q, k_all, v_all, mask_BTS))
-            cache.write_layer(layer, rows_B, place_BT, (k, v), mask_BT)
-        cache.write_positions(rows_B, place_BT, position_BT, mask_BT)
         return self.norm(x_BTD)
