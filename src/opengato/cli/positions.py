@@ -5,7 +5,6 @@ Letters: B rows, T slots of a row, N positions of one modality.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -184,7 +183,7 @@ class Walk:
 def value_text(codec: Codec, payload: np.ndarray, spec: ArraySpec, count: int | None) -> str:
     """One row of a payload in words or numbers; `count` positions make a value."""
     whole = count == 1 or spec.kind in ("text", "image")
-    value = codec.decode(payload[None], spec if whole else dataclasses.replace(spec, shape=()))
+    value = codec.decode(payload[None], spec if whole else spec.single())
     if spec.kind == "text":
         return repr(value)
     array = np.asarray(value)
