@@ -129,10 +129,22 @@ def _header(row: dict[str, Any]) -> bytes:
 
 def to_buffer(rows: list[dict[str, Any]], spec_sets: dict[int, dict[str, Any]]) -> pa.Buffer:
     """Rows as an Arrow IPC stream with the spec sets they use in its schema metadata."""
+    return _stream(pa.RecordBatch.from_pylist(rows, schema=SCHEMA), spec_sets)
+
+
+def joined(batches: list[pa.RecordBatch], spec_sets: list[dict[str, Any]]) -> pa.Buffer:
+    """The rows of several shards of a store as one stream; `spec_sets` are all of the store."""
+    bare = [batch.replace_schema_metadata(None) for batch in batches]
+    (batch,) = pa.Table.from_batches(bare).combine_chunks().to_batches()
+    used = sorted(set(batch.column("specs").to_pylist()))
+    return _stream(batch, {i: spec_sets[i] for i in used})
+
+
+def _stream(batch: pa.RecordBatch, spec_sets: dict[int, dict[str, Any]]) -> pa.Buffer:
     schema = SCHEMA.with_metadata({"opengato.specs": json.dumps(spec_sets)})
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema) as writer:
-        writer.write_batch(pa.RecordBatch.from_pylist(rows, schema=schema))
+        writer.write_batch(batch.replace_schema_metadata(schema.metadata))
     return sink.getvalue()
 
 
