@@ -6,7 +6,7 @@ described by `ArraySpec`s. Letters: S steps.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -120,6 +120,25 @@ def _is_numeric(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype != object
 
 
+SpecSet = tuple[dict[str, ArraySpec], dict[str, ArraySpec]]
+
+
+def specs_to_json(observation: dict[str, ArraySpec], action: dict[str, ArraySpec]) -> dict[str, Any]:
+    """A spec set as JSON values; `specs_from_json` is its inverse."""
+    return {
+        "observation": {name: asdict(spec) for name, spec in observation.items()},
+        "action": {name: asdict(spec) for name, spec in action.items()},
+    }
+
+
+def specs_from_json(data: dict[str, Any]) -> SpecSet:
+    """Observation and action specs; a field this version does not know is a TypeError of `ArraySpec`."""
+    observation, action = (
+        {name: ArraySpec(**spec) for name, spec in data[side].items()} for side in ("observation", "action")
+    )
+    return observation, action
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Episode:
     """What happened from a reset to the end, or one document (a single step whose action is its text).
@@ -173,6 +192,14 @@ class Episode:
         if not np.isfinite(self.rewards).all():
             raise ValueError(f"episode of {self.task!r}: rewards hold values that are not finite")
         return self
+
+
+def columns(steps: list[dict[str, Any]], specs: dict[str, ArraySpec]) -> dict[str, np.ndarray]:
+    """Values by step as the fields of an episode."""
+    return {
+        name: objects([step[name] for step in steps]) if spec.kind == "text" else np.stack([s[name] for s in steps])
+        for name, spec in specs.items()
+    }
 
 
 def objects(items: list[Any]) -> np.ndarray:

@@ -18,7 +18,7 @@ import gymnasium
 import numpy as np
 
 from opengato.core.environment import TaskInfo
-from opengato.core.episode import ArraySpec, Episode, objects
+from opengato.core.episode import Episode, columns
 from opengato.core.spaces import SpaceArrays
 from opengato.data.store import StoreWriter
 from opengato.envs import family_of, find_task
@@ -129,8 +129,8 @@ class Recorder(gymnasium.Wrapper):
             instruction=self._told,
             observation_specs=seen,
             action_specs=done,
-            observations=_stacked(self._observations[:steps], seen),
-            actions=_stacked(self._actions, done),
+            observations=columns(self._observations[:steps], seen),
+            actions=columns(self._actions, done),
             rewards=np.asarray(self._rewards, np.float32),
             terminated=terminated,
             truncated=truncated,
@@ -163,10 +163,3 @@ def _known(task: str) -> TaskInfo | None:
         if task.count("/") != 1 or not all(task.split("/")):
             raise ValueError(f"received the task {task!r}, expected `family/name`, such as 'mine/lift'") from None
         return None
-
-
-def _stacked(steps: list[Values], specs: dict[str, ArraySpec]) -> Values:
-    return {
-        name: objects([step[name] for step in steps]) if spec.kind == "text" else np.stack([s[name] for s in steps])
-        for name, spec in specs.items()
-    }

@@ -9,7 +9,6 @@ one value of raw little-endian bytes; text and encoded pictures are one value pe
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 import zlib
@@ -21,9 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from opengato.core.episode import ArraySpec, Episode, objects
+from opengato.core.episode import Episode, SpecSet, objects
 
-SpecSet = tuple[dict[str, ArraySpec], dict[str, ArraySpec]]
 _FIELD = pa.struct(
     [
         ("role", pa.string()),
@@ -50,22 +48,6 @@ SCHEMA = pa.schema(
 )
 _NUMBERS = ("num_steps", "episode_return", "terminated", "truncated", "specs", "crc32")
 _SEPARATOR = "\x1f"
-
-
-def specs_to_json(observation: dict[str, ArraySpec], action: dict[str, ArraySpec]) -> dict[str, Any]:
-    """A spec set as JSON values; `specs_from_json` is its inverse."""
-    return {
-        "observation": {name: dataclasses.asdict(spec) for name, spec in observation.items()},
-        "action": {name: dataclasses.asdict(spec) for name, spec in action.items()},
-    }
-
-
-def specs_from_json(data: dict[str, Any]) -> SpecSet:
-    """Observation and action specs; a field this version does not know is a TypeError of `ArraySpec`."""
-    observation, action = (
-        {name: ArraySpec(**spec) for name, spec in data[side].items()} for side in ("observation", "action")
-    )
-    return observation, action
 
 
 def row_of(episode: Episode, specs: int) -> tuple[dict[str, Any], int]:

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from opengato.core.episode import Episode
-from opengato.data.shard import Shard, SpecSet, joined, row_of, specs_from_json, specs_to_json, to_buffer
+from opengato.core.episode import Episode, SpecSet, specs_from_json, specs_to_json
+from opengato.data.shard import Shard, joined, row_of, to_buffer
 
 FORMAT = 1
 MANIFEST = "manifest.json"
