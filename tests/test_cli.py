@@ -159,7 +159,7 @@ print(sorted({"torch", "pyarrow", "mujoco", "minigrid"} & set(sys.modules)), tim
         ("inspect nowhere/there", r"no store at 'nowhere/there'"),
         ("inspect tiny", r"no data of babyai, .* in 'data'; `opengato train tiny` brings them"),
         ("play random babyai/GoToOb", r"did you mean 'babyai/GoToObj'"),
-        ("play random babyai/GoToObj --out a.gif", r"unknown kind of video file '.gif'"),
+        ("play random babyai/GoToObj --out a.avi", r"unknown kind of video file '.avi'"),
         ("evaluate random", r"name tasks"),
         ("evaluate random --tasks babyai/GoToObj --episodes 0", r"at least one"),
         ("evaluate nobody/here --tasks babyai/GoToObj", r"unknown agent"),

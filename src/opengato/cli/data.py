@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fnmatch
 import json
 import os
@@ -167,7 +168,18 @@ def stats(arguments: DataStats) -> int:
 
 def show(arguments: DataShow) -> int:
     """One episode of a store."""
-    episodes = len(EpisodeStore(arguments.folder))
-    if not -episodes <= arguments.index < episodes:
-        raise ValueError(f"received --index {arguments.index}, but {str(arguments.folder)!r} has {episodes} episodes")
+    store = EpisodeStore(arguments.folder)
+    if not -len(store) <= arguments.index < len(store):
+        raise ValueError(f"received {arguments.index}, but {str(arguments.folder)!r} has {len(store)} episodes")
+    if arguments.render is not None:
+        from opengato.evaluators.replay import render  # it waits for torch, as the rest does not
+
+        print(render(store[arguments.index], arguments.render, arguments.size))
+        return 0
+    if arguments.tokens:
+        from opengato.cli.positions import as_line, of_episode
+
+        for position in of_episode(arguments.folder, arguments.index, arguments.recipe):
+            print(json.dumps(dataclasses.asdict(position)) if arguments.json else as_line(position))
+        return 0
     return main_show(arguments.folder, arguments.index, arguments.json)

@@ -109,16 +109,26 @@ class DataValidate:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataShow:
-    """Show one episode of a store: its facts and its first steps.
+    """Show one episode of a store: its facts and its first steps; its tokens; its pictures.
 
     For example:
-        opengato data show data/tiny/babyai --index 7
+        opengato data show data/tiny/babyai 7
+        opengato data show data/tiny/babyai 7 --tokens --recipe tiny-tokens
+        opengato data show data/mine 0 --render out/first.mp4 --env mine.py
     """
 
     folder: Store
     """A store."""
-    index: int = 0
+    index: Annotated[int, Positional, arg(metavar="N")] = 0
     """Which episode; -1 is the last."""
+    tokens: Flag = False
+    """Print it position by position, as an agent reads it, each with its value decoded."""
+    recipe: Annotated[str | None, arg(metavar="RECIPE", help_behavior_hint="(default: the store's)")] = None
+    """For --tokens: whose layout."""
+    render: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
+    """Write its pictures (.mp4, .webp, .gif); where it has none, it is played again in its environment."""
+    size: int = 256
+    """For --render: width of the picture in pixels."""
     json: Flag = False
     """Print its facts and specs as JSON."""
 
