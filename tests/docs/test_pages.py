@@ -138,18 +138,18 @@ def test_finetune(tmp_path: Path, gl: str) -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.skipif("tiny" not in shipped(), reason="the shipped agent is not there")
 def test_readme(tmp_path: Path) -> None:
-    """Its scripts, and the commands on an environment of one's own."""
-    checkout = open_checkout(tmp_path)
-    scripts = [block for block in blocks_of(README) if block.language == "python"]
-    for block in scripts:
-        (checkout / (block.file or "readme.py")).write_text(block.text, encoding="utf-8")
-        if block.file is None:
-            run(["readme.py"], checkout)
-    commands = [words for block in blocks_of(README) for words in block.commands]
-    own = [str(block.file) for block in scripts if block.file is not None]
-    for words in commands:
-        if set(words) & set(own):
-            run(["-m", "opengato", *words], checkout)
+    """Its scripts, and the commands below a file of one's own."""
+    checkout, own = open_checkout(tmp_path), False
+    for block in blocks_of(README):
+        if block.language == "python":
+            (checkout / (block.file or "readme.py")).write_text(block.text, encoding="utf-8")
+            own = block.file is not None
+            if not own:
+                run(["readme.py"], checkout)
+        elif own and block.commands:
+            own = False
+            for words in block.commands:
+                run(["-m", "opengato", *words], checkout)
 
 
 def test_the_tree_of_the_readme_is_the_tree() -> None:

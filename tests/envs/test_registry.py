@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium
@@ -15,6 +16,7 @@ import pytest
 
 import opengato
 from opengato import cli
+from opengato.cli.agents import families_of
 from opengato.core.environment import Score
 from opengato.envs import all_tasks, families, family_of, find_task, make, registry
 from opengato.evaluators import evaluate
@@ -196,6 +198,14 @@ def test_modules_are_named_for_one_command_only(
     assert "no module 'nowhere.py' to take tasks from" in " ".join(capsys.readouterr().err.split())
     assert cli.main(["tasks", "--env"]) == cli.WRONG_USE
     assert "needs a module or a file" in capsys.readouterr().err
+
+
+def test_an_agent_of_unknown_tasks_asks_for_their_module() -> None:
+    agent: Any = SimpleNamespace(card={"tasks": ["nobody/knows"]})
+    with pytest.raises(ValueError, match=r"was trained on nobody, .* with --env"):
+        families_of(agent)
+    agent.card["tasks"].append("own/line")
+    assert families_of(agent) == ["own"]
 
 
 def test_the_line_is_walked_in_at_most_its_length() -> None:

@@ -33,7 +33,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "minari"
 
 
-def written(steps: tuple[int, ...] = (3, 5), data_format: str = "hdf5") -> tuple[Any, list[Any]]:
+def written(steps: tuple[int, ...] = (3, 5), done: spaces.Space = DONE) -> tuple[Any, list[Any]]:
     """A dataset that the package itself wrote, and what went into it."""
     generator, buffers = np.random.default_rng(0), []
     for number, length in enumerate(steps):
@@ -65,10 +65,9 @@ def written(steps: tuple[int, ...] = (3, 5), data_format: str = "hdf5") -> tuple
             dataset_id="toy/reach_far/human-v3",
             buffer=buffers,
             observation_space=SEEN,
-            action_space=DONE,
+            action_space=done,
             author="Ada",
             jpeg_encoding=False,
-            data_format=data_format,
         )
     return dataset, buffers
 
@@ -139,6 +138,17 @@ def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatc
     assert '"tasks": [\n  "mine/far"\n ]' in capsys.readouterr().out
     first, second = EpisodeStore("data/far"), EpisodeStore("again/minari")
     assert first.fingerprint == second.fingerprint, "there and back is nothing"
+
+
+def test_actions_without_bounds_get_those_that_were_taken(tmp_path: Path) -> None:
+    """An environment that declares none is common among old robots; its actions were bounded all the same."""
+    free = spaces.Box(-np.inf, np.inf, (2,), np.float32)
+    _, buffers = written(done=free)
+    done = import_format("minari:toy/reach_far/human-v3", tmp_path / "data")
+    taken = np.concatenate([buffer.actions for buffer in buffers])
+    spec = EpisodeStore(done["out"])[0].action_specs["action"]
+    assert spec.low == pytest.approx(tuple(taken.min(0)))
+    assert spec.high == pytest.approx(tuple(taken.max(0)))
 
 
 def test_what_is_nowhere_is_told(tmp_path: Path) -> None:

@@ -17,9 +17,20 @@ import numpy as np
 from gymnasium import spaces
 
 from opengato.core.episode import ArraySpec, Episode, SpecSet, columns, specs_from_json, specs_to_json
-from opengato.core.spaces import Side, SpaceArrays
+from opengato.core.spaces import HUGE, Side, SpaceArrays
 from opengato.sources import format as contract
-from opengato.sources.format import OURS, Labels, Options, nested, of_one_kind, pixels, place_name, stacked, words
+from opengato.sources.format import (
+    OURS,
+    Labels,
+    Options,
+    nested,
+    of_one_kind,
+    pixels,
+    place_name,
+    stacked,
+    widened,
+    words,
+)
 
 WORDS = "".join(map(chr, range(32, 127))) + "\n\t"
 
@@ -114,7 +125,7 @@ class Format(contract.Format):
         name = place_name(identity)
         task = labels.task or f"minari/{name}"
         seen = SpaceArrays(dataset.observation_space, task, "observation")
-        done = SpaceArrays(dataset.action_space, task, "action")
+        done = SpaceArrays(_bounded(dataset), task, "action")
         for data, note in zip(dataset, notes, strict=True):
             steps = range(len(data.rewards))
             observed = [seen.arrays(_at(data.observations, t)) for t in steps]
@@ -133,6 +144,18 @@ class Format(contract.Format):
                 success=None if told is None else bool(np.any(told)),
                 provenance={"source": f"minari:{identity}", "episode": int(data.id), "seed": note.get("seed")},
             )
+
+
+def _bounded(dataset: Any) -> spaces.Space:
+    """The space of actions; where it is a box without bounds, with those of the actions that were taken."""
+    space = dataset.action_space
+    if not isinstance(space, spaces.Box) or (space.is_bounded() and np.abs([space.low, space.high]).max() < HUGE):
+        return space
+    ends = [(actions.min(0), actions.max(0)) for actions in (np.asarray(data.actions) for data in dataset)]
+    low, high = widened(np.min([low for low, _ in ends], axis=0), np.max([high for _, high in ends], axis=0))
+    dtype: Any = space.dtype
+    lowest, highest = (np.reshape(bound, space.shape).astype(dtype) for bound in (low, high))
+    return spaces.Box(lowest, highest, dtype=dtype)
 
 
 def _package() -> ModuleType:
