@@ -25,7 +25,7 @@ BY_NAME_ONLY = ("cli", "doctor", "serve", "train", "agent", "data", "rollout")
 WITHOUT_TORCH = (
     *("core.config", "core.environment", "core.episode", "core.returns", "core.sequence", "core.serialize"),
     "core.spaces",
-    *("envs", "sources", "rollout", "data.store"),
+    *("envs", "sources", "rollout", "data.recorder", "data.store"),
 )
 
 

@@ -33,6 +33,7 @@ def only_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the task of `own`, and nothing left behind."""
     monkeypatch.setattr(registry, "_families", {})
     monkeypatch.setattr(registry, "_imported", set())
+    monkeypatch.setattr(registry, "_by_modules", set())
     monkeypatch.delenv("OPENGATO_ENVS", raising=False)
     opengato.register(**OWN)
 
@@ -170,7 +171,7 @@ import gymnasium, opengato
 def hold(observation):
     return int(observation[2] > 0)
 
-opengato.register("CartPole-v1", name="pole/hold", instruction="hold the pole", expert=hold, max_steps=30)
+opengato.register("CartPole-v1", name="pole/hold", instruction=lambda env: "hold it", expert=hold, max_steps=30)
 """
 
 

@@ -36,6 +36,7 @@ Instruction = str | Callable[[gymnasium.Env], str]
 
 _families: dict[str, RegisteredFamily] = {}
 _imported: set[str] = set()
+_by_modules: set[str] = set()  # tasks that a process started from here finds by itself, in the modules of OPENGATO_ENVS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +81,7 @@ def register(
     )
     family = RegisteredFamily(registration)
     _families[family.info.id] = family
+    _by_modules.discard(family.info.id)
     return family.info
 
 
@@ -88,18 +90,20 @@ def registered() -> dict[str, RegisteredFamily]:
     for word in filter(None, os.environ.get(MODULES, "").split(",")):
         if word not in _imported:
             _imported.add(word)  # before: what it imports may ask for tasks as well
+            before = set(_families)
             try:
                 _import(word)
             except BaseException:
                 _imported.discard(word)
                 raise
+            _by_modules.update(set(_families) - before)
     return _families
 
 
 def for_workers(task_ids: Iterable[str]) -> bytes:
     """What another process must be told to know these tasks; ValueError for what cannot be sent there."""
     known = registered()
-    wanted = [known[task].registration for task in dict.fromkeys(task_ids) if task in known]
+    wanted = [known[task].registration for task in dict.fromkeys(task_ids) if task in known.keys() - _by_modules]
     for registration in wanted:
         parts = (registration.env, registration.instruction, registration.expert)
         homeless = [part for part in parts if callable(part) and _is_homeless(part)]
