@@ -108,6 +108,7 @@ def test_add_a_task_family(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(900)
 def test_your_environment(tmp_path: Path) -> None:
+    pytest.importorskip("minari")
     checkout = open_checkout(tmp_path)
     printed = follow(ROOT / "docs" / "your-environment.md", checkout)
     (result,) = json.loads((checkout / "out" / "mine.json").read_text())["results"]

@@ -106,7 +106,8 @@ def mixture_of(arguments: Inspect) -> Mixture:
 def of_store(folder: Path, name: str | None) -> Recipe:
     """A store in the layout of a recipe; None takes one in the shape of the store."""
     base = recipes.load(name or str(folder))
-    return Recipe(name=base.name, train=base.train, weights={folder.name: 1.0}, stores={folder.name: str(folder)})
+    source = folder.resolve().name
+    return Recipe(name=base.name, train=base.train, weights={source: 1.0}, stores={source: str(folder)})
 
 
 def of_episode(folder: Path, index: int, name: str | None) -> Iterator[Position]:

@@ -37,14 +37,15 @@ def recipe_of(folder: Path) -> Recipe:
         raise ValueError(f"the store {str(folder)!r} holds no episodes yet; record or collect some first")
     seen = [spec for observations, _ in sets for spec in observations.values()]
     done = [spec for _, actions in sets for spec in actions.values()]
+    source = folder.resolve().name
     pictures = any(spec.kind == "image" for spec in seen)
     return Recipe(
         name=str(folder),
         train=loop.Config(
             agent=agent(seen, done), objective=next_token.Config(), optim=optim.Config(warmup=20), steps=500
         ),
-        weights={folder.name: 1.0},
-        stores={folder.name: str(folder)},
+        weights={source: 1.0},
+        stores={source: str(folder)},
         loader=LoaderConfig(groups=1, workers=int(pictures)),
         rows_per_group=8,
     )
