@@ -63,7 +63,7 @@ def test_every_example_of_the_help_can_be_read(name: str, capsys: Output) -> Non
     for line in found:
         words = shlex.split(line)[1:]
         assert words[: len(name.split())] == name.split()
-        function, arguments = cli.parse(words)
+        function, arguments = cli.parse(cli.without_modules(words)[0])
         assert (type(arguments), function) == COMMANDS[name]
 
 
@@ -147,12 +147,19 @@ print(sorted({"torch", "pyarrow", "mujoco", "minigrid"} & set(sys.modules)), tim
         ("collect babyai/GoToObj --episodes 0", r"expected at least one episode"),
         ("collect babyai/GoToObj --noise -0.5", r"shares of 0 or more"),
         ("collect babyai/GoToObj --policy exprt", r"'expert'"),
-        ("import austin", r"unknown corpus 'austin'; did you mean 'austen'"),
+        ("import austin", r"unknown corpus or format 'austin'; did you mean 'austen'"),
+        ("import lerobt:x", r"unknown format 'lerobt'; did you mean 'lerobot'"),
+        ("import lerobot", r"expected a format and what to read: lerobot:FOLDER"),
+        ("import lerobot:nowhere", r"no LeRobot dataset at 'nowhere'.*hf download"),
+        ("import lerobot:nowhere --task pick", r"expected `family/name`"),
+        ("import austen --task a/b", r"'austen' is a corpus"),
+        ("export nowhere --to hf --out x", r"no store at 'nowhere'"),
+        ("export nowhere --to lerobt --out x", r"did you mean 'lerobot'"),
         ("data stats nowhere", r"no store at 'nowhere'"),
         ("inspect nowhere/there", r"no store at 'nowhere/there'"),
         ("inspect tiny", r"no data of babyai, .* in 'data'; `opengato train tiny` brings them"),
         ("play random babyai/GoToOb", r"did you mean 'babyai/GoToObj'"),
-        ("play random babyai/GoToObj --out a.gif", r"unknown kind of video file '.gif'"),
+        ("play random babyai/GoToObj --out a.avi", r"unknown kind of video file '.avi'"),
         ("evaluate random", r"name tasks"),
         ("evaluate random --tasks babyai/GoToObj --episodes 0", r"at least one"),
         ("evaluate nobody/here --tasks babyai/GoToObj", r"unknown agent"),

@@ -143,9 +143,9 @@ def test_data(capsys: Output) -> None:
     write_store(Path("store"))
     assert cli.main(["data", "stats", "store", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["tasks"]["toy/task"]["episodes"] == 3
-    assert cli.main(["data", "show", "store", "--index", "-1"]) == 0
+    assert cli.main(["data", "show", "store", "-1"]) == 0
     assert "toy/task" in capsys.readouterr().out
-    assert "has 3 episodes" in wrong(capsys, "data", "show", "store", "--index", "3")
+    assert "has 3 episodes" in wrong(capsys, "data", "show", "store", "3")
     assert cli.main(["data", "validate", "store", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["problems"] == []
     next(Path("store").glob("*.arrow")).write_bytes(b"gone")

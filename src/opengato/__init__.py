@@ -15,19 +15,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from opengato.agent.files import load_agent as load
+    from opengato.data.recorder import Recorder
     from opengato.envs import all_tasks as tasks
-    from opengato.envs import make
+    from opengato.envs import make, register
     from opengato.evaluators import evaluate
     from opengato.rollout import collect
 
-__all__ = ["collect", "evaluate", "load", "make", "tasks"]
+__all__ = ["Recorder", "collect", "evaluate", "load", "make", "register", "tasks"]
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "Recorder": ("opengato.data.recorder", "Recorder"),
     "collect": ("opengato.rollout", "collect"),
     "evaluate": ("opengato.evaluators", "evaluate"),
     "load": ("opengato.agent.files", "load_agent"),
     "make": ("opengato.envs", "make"),
+    "register": ("opengato.envs", "register"),
     "tasks": ("opengato.envs", "all_tasks"),
 }
 

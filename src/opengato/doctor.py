@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from opengato.core.config import plugins
-from opengato.envs import all_tasks
+from opengato.envs import all_tasks, families
 from opengato.envs.gl import ensure_gl
 
 NAME = "opengato"
@@ -186,7 +186,7 @@ def _rendering() -> dict[str, Any]:
 def _families() -> dict[str, dict[str, Any]]:
     """How many tasks each family has; a family that fails says so and spoils nothing."""
     found: dict[str, dict[str, Any]] = {}
-    for name in plugins("envs"):
+    for name in families():
         try:
             found[name] = {"tasks": len(all_tasks(name)), "error": None}
         except Exception as error:  # a plug-in may fail in any way; the doctor's work is to say how

@@ -37,6 +37,7 @@ SPECS: dict[str, list[ArraySpec]] = {
         replace(NUMBERS, low=-1.0, high=1.0),
         replace(NUMBERS, shape=(4,), low=-1.0, high=1.0),
         replace(NUMBERS, shape=(2, 2), low=-0.5, high=3.0, dtype="float64"),
+        replace(NUMBERS, shape=(2,), low=(-0.5, 0.0), high=(3.0, 1.0)),
         replace(NUMBERS, shape=(6,)),
     ],
 }
@@ -67,7 +68,8 @@ def tolerance(spec: ArraySpec, values: np.ndarray) -> np.ndarray | float:
     if spec.kind != "continuous":
         return 0.0
     if spec.low is not None and spec.high is not None:
-        return (spec.high - spec.low) / 100
+        low, high = spec.bounds
+        return (high - low) / 100
     return 0.02 * np.abs(values) + 1e-3
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from opengato.core.config import plugin, plugins
+from opengato.core.config import plugin
+from opengato.data.importing import corpora
 from opengato.sources import Source
 
-SOURCES = plugins("sources")
+SOURCES = corpora()
 
 
 @pytest.fixture(params=SOURCES)

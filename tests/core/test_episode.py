@@ -12,6 +12,7 @@ from opengato.core.episode import ArraySpec, document, objects
 from tests.tiny import caption_episode, toy_episode
 
 STATE = ArraySpec(name="arm/state", kind="continuous", shape=(2,), low=-1, high=1)
+ARM = ArraySpec(name="arm/joints", kind="continuous", shape=(2,), low=(0.0, -3.0), high=(1.0, 3.0))
 CHOICE = ArraySpec(name="arm/choice", kind="discrete", num_values=4, dtype="int64")
 PICTURE = ArraySpec(name="arm/picture", kind="image", shape=(-1, -1, 3), dtype="uint8")
 WORDS = ArraySpec(name="arm/words", kind="text", dtype="str")
@@ -21,6 +22,7 @@ WORDS = ArraySpec(name="arm/words", kind="text", dtype="str")
     ("spec", "value", "steps"),
     [
         (STATE, np.array([-1.0, 1.0]), None),
+        (ARM, np.array([[0.5, -3.0], [0.0, 3.0]]), 2),
         (STATE, np.array([[0.0, 1.00001]]), 1),  # rounding of a float32 bound is no error
         (CHOICE, np.array(3), None),
         (CHOICE, np.array([0, 3], np.uint8), 2),
@@ -41,6 +43,7 @@ def test_what_fits_its_spec_passes(spec: ArraySpec, value: object, steps: int | 
         (STATE, np.zeros((2, 2)), 3, r"received shape \(2, 2\), expected \(3, 2\)"),
         (STATE, np.array([0.0, np.nan]), None, "received 1 values that are not finite"),
         (STATE, np.array([-1.5, 0.5]), None, r"received values in \[-1.5, 0.5\], expected \[-1, 1\]"),
+        (ARM, np.array([[0.5, 0.0], [2.0, 0.0]]), 2, r"number \[0\]: received values in \[0.5, 2\], expected \[0, 1\]"),
         (STATE, np.array(["0", "1"]), None, "received dtype <U1, expected numbers"),
         (CHOICE, np.array(4), None, r"received values in \[4, 4\], expected \[0, 3\]"),
         (CHOICE, np.array(-1), None, r"received values in \[-1, -1\], expected \[0, 3\]"),
@@ -106,3 +109,17 @@ def test_documents_are_one_step_whose_action_is_their_text() -> None:
 def test_an_object_array_never_splits_its_items() -> None:
     assert objects(["ab", "cd"]).shape == (2,)
     assert objects([b"ab", b"abc"]).tolist() == [b"ab", b"abc"]
+
+
+def test_each_number_may_have_bounds_of_its_own() -> None:
+    low, high = ARM.bounds
+    np.testing.assert_array_equal(low, [0, -3])
+    np.testing.assert_array_equal(high, [1, 3])
+    grid = replace(ARM, shape=(2, 1))
+    assert grid.bounds[0].shape == (2, 1)
+    assert (ARM.single().shape, ARM.single().low, ARM.single().high) == ((), -3.0, 3.0)
+    assert replace(ARM, low=[0.0, 0.0]).low == 0.0, "equal bounds are one bound"
+    assert replace(ARM, low=[0.0, 0.5]) == replace(ARM, low=(0.0, 0.5)), "as it comes back from JSON"
+    assert hash(ARM)
+    with pytest.raises(ValueError, match="`low` has 3 bounds for 2 numbers"):
+        replace(ARM, low=(0.0, 0.0, 1.0))

@@ -106,6 +106,29 @@ def test_appending_continues_and_the_fingerprint_ignores_the_cut(tmp_path):
     assert EpisodeStore(tmp_path / "b").fingerprint != a.fingerprint
 
 
+def test_merged_shards_hold_the_same_episodes(tmp_path):
+    with StoreWriter(tmp_path / "b") as writer:
+        writer.append(_mixed(seed) for seed in range(6))
+    with StoreWriter(tmp_path / "a", flush_seconds=0.0) as writer:
+        writer.append(_mixed(seed) for seed in range(3))
+        writer.merge(4)
+        assert len(writer.manifest["shards"]) == 3, "too few to be worth it"
+        writer.append([_mixed(3)])
+        writer.merge(4)
+        assert len(writer.manifest["shards"]) == 1
+        writer.append(_mixed(seed) for seed in range(4, 6))
+    a, b = EpisodeStore(tmp_path / "a"), EpisodeStore(tmp_path / "b")
+    assert [entry["episodes"] for entry in a.entries] == [4, 1, 1]
+    assert a.fingerprint == b.fingerprint
+    for received, expected in zip(a, b, strict=True):
+        assert_equal(received, expected)
+    assert validate_store(tmp_path / "a") == []
+    assert sorted(path.name for path in (tmp_path / "a").glob("shard-*")) == [entry["file"] for entry in a.entries]
+    with StoreWriter(tmp_path / "a", shard_bytes=1) as writer:
+        writer.merge()
+        assert len(writer.manifest["shards"]) == 3, "none fits"
+
+
 def test_shards_are_cut_by_bytes_episodes_and_age(tmp_path):
     for writer, shards in (
         (StoreWriter(tmp_path / "bytes", shard_bytes=20_000), range(3, 20)),

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from opengato.agent.files import shipped
-from opengato.cli import parse
+from opengato.cli import parse, without_modules
 from opengato.cli.arguments import COMMANDS
 from tests.house import PACKAGE, ROOT, place, tree
 
@@ -107,6 +107,18 @@ def test_add_a_task_family(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(900)
+def test_your_environment(tmp_path: Path) -> None:
+    pytest.importorskip("minari")
+    checkout = open_checkout(tmp_path)
+    printed = follow(ROOT / "docs" / "your-environment.md", checkout)
+    (result,) = json.loads((checkout / "out" / "mine.json").read_text())["results"]
+    assert (result["task"], result["metric"]) == ("mine/balance", "return")
+    assert result["score"]["value"] > 150  # random: 22
+    assert "3 episodes" in printed
+    assert int(re.findall(r"held for (\d+) steps", printed)[0]) > 60
+
+
+@pytest.mark.timeout(900)
 def test_add_a_modality(tmp_path: Path) -> None:
     printed = follow(ROOT / "docs" / "add-a-modality.md", open_checkout(tmp_path))
     assert "ran through the fog." in printed
@@ -127,11 +139,18 @@ def test_finetune(tmp_path: Path, gl: str) -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.skipif("tiny" not in shipped(), reason="the shipped agent is not there")
 def test_readme(tmp_path: Path) -> None:
-    (script,) = [block for block in blocks_of(README) if block.language == "python"]
-    (tmp_path / "readme.py").write_text(script.text, encoding="utf-8")
-    paths = {"PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run([sys.executable, "readme.py"], cwd=tmp_path, env={**os.environ, **paths}, capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()[-4000:]
+    """Its scripts, and the commands below a file of one's own."""
+    checkout, own = open_checkout(tmp_path), False
+    for block in blocks_of(README):
+        if block.language == "python":
+            (checkout / (block.file or "readme.py")).write_text(block.text, encoding="utf-8")
+            own = block.file is not None
+            if not own:
+                run(["readme.py"], checkout)
+        elif own and block.commands:
+            own = False
+            for words in block.commands:
+                run(["-m", "opengato", *words], checkout)
 
 
 def test_the_tree_of_the_readme_is_the_tree() -> None:
@@ -153,11 +172,12 @@ def test_every_command_is_one_that_the_program_takes(page: Path) -> None:
         if len(words) > 1:  # else it is the name of a command and not its use
             commands.append(words)
     for words in commands:
+        words, _ = without_modules(words)
         if words[-1:] != ["--help"] and not any(word.isupper() for word in words):  # `opengato inspect RECIPE`
             parse(words)
 
 
-@pytest.mark.parametrize("name", ["add-a-task-family.md", "add-a-modality.md", "finetune.md"])
+@pytest.mark.parametrize("name", ["add-a-task-family.md", "add-a-modality.md", "finetune.md", "your-environment.md"])
 def test_code_keeps_the_style_of_the_house(name: str, tmp_path: Path) -> None:
     ruff = Path(sys.executable).with_name("ruff")
     if not ruff.exists():

@@ -32,8 +32,9 @@ def test_mp4_keeps_every_frame_in_order(tmp_path: Path, shape: tuple[int, int]) 
     assert data.index(b"moov") < data.index(b"mdat"), "a browser is to start before the end has come"
 
 
-def test_webp_keeps_every_frame_and_the_length(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "film.webp", frames(7), fps=5)
+@pytest.mark.parametrize("suffix", [".webp", ".gif"])
+def test_animations_keep_every_frame(suffix: str, tmp_path: Path) -> None:
+    path = write_video(tmp_path / f"film{suffix}", frames(7), fps=5)
     with Image.open(path) as film:
         assert film.n_frames == 7  # ty: ignore[missing-attribute]
         levels = []
@@ -49,7 +50,7 @@ def test_webp_keeps_every_frame_and_the_length(tmp_path: Path) -> None:
         ([], "a.mp4", "nothing"),
         ([*frames(1), *frames(1, 20)], "a.webp", "expected one"),
         ([np.zeros((4, 4, 3))], "a.webp", "float64"),
-        (frames(1), "a.gif", "kind of video file"),
+        (frames(1), "a.avi", "kind of video file"),
     ],
 )
 def test_wrong_frames_are_explained(tmp_path: Path, given: list[np.ndarray], name: str, message: str) -> None:

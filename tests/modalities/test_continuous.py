@@ -29,6 +29,8 @@ UNBOUNDED = ArraySpec(name="arm/state", kind="continuous", shape=(3,))
 UNIT = ArraySpec(name="arm/action", kind="continuous", shape=(2,), low=-1.0, high=1.0)
 SKEWED = ArraySpec(name="arm/force", kind="continuous", shape=(2,), low=-0.5, high=4.0)
 
+JOINTS = ArraySpec(name="arm/joints", kind="continuous", shape=(2,), low=(-0.5, 0.0), high=(4.0, 0.04))
+
 
 @pytest.mark.parametrize("num_bins", [2, 7, 128, 1024])
 def test_bins_at_the_edges_and_outside(num_bins: int) -> None:
@@ -112,7 +114,7 @@ def test_what_is_no_number_is_refused(spec: ArraySpec, wrong: float) -> None:
         tokens.Config().codec().encode(values, spec, "action")
 
 
-@pytest.mark.parametrize("spec", [UNIT, SKEWED, replace(UNIT, low=-0.3, high=0.2), replace(UNBOUNDED, low=0.0)])
+@pytest.mark.parametrize("spec", [UNIT, SKEWED, JOINTS, replace(UNIT, low=-0.3, high=0.2), replace(UNBOUNDED, low=0.0)])
 @pytest.mark.parametrize("temperature", [0.0, 3.0])
 def test_sampled_numbers_stay_within_their_bounds(spec: ArraySpec, temperature: float) -> None:
     modality = tokens.Config(bins=64).build(8)
@@ -123,9 +125,15 @@ def test_sampled_numbers_stay_within_their_bounds(spec: ArraySpec, temperature: 
     for row in ids.reshape(-1, *spec.shape):
         value = modality.codec.decode(row, spec)
         spec.validate(value)
-        assert (
-            (value >= np.float32(-np.inf if spec.low is None else spec.low)) & (value <= (spec.high or np.inf))
-        ).all()
+        low, high = spec.bounds
+        assert ((value >= low.astype(np.float32)) & (value <= high.astype(np.float32))).all()
+
+
+def test_an_action_has_as_many_bins_for_a_short_way_as_for_a_long_one() -> None:
+    codec = action.Config(size=3, bins=4).codec()
+    rows, _ = codec.encode(np.array([[-0.5, 0.0], [1.75, 0.02], [4.0, 0.04]]), JOINTS, "action")
+    assert rows.tolist() == [[0, 0, -1], [2, 2, -1], [3, 3, -1]]
+    np.testing.assert_allclose(codec.decode(rows[:1], JOINTS), [0.0625, 0.005], rtol=1e-6)
 
 
 # --- vectors -------------------------------------------------------------------------------------------------------

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from opengato.core.config import plugin, plugins
+from opengato.core.config import plugin
 from opengato.core.episode import Episode
+from opengato.data.importing import corpora
 from opengato.sources import Source, split_of
 from opengato.sources.openclipart import caption_of
 from opengato.sources.prose import paragraphs, pieces
@@ -29,7 +30,7 @@ def read(name: str, roots: dict[str, Path]) -> list[tuple[str, Episode]]:
     return found
 
 
-@pytest.mark.parametrize("name", plugins("sources"))
+@pytest.mark.parametrize("name", corpora())
 def test_card_says_all(name: str) -> None:
     source = plugin("sources", name).Source()
     card = source.card

@@ -1,7 +1,8 @@
 """The command `opengato`: finds the sub-command, reads its arguments, runs it, and turns errors into exit codes.
 
 0: done; 1: it failed, and why; 2: wrong use, and what was expected; 130: stopped by Ctrl-C. `--debug` or
-OPENGATO_DEBUG=1 shows tracebacks. A sub-command is imported when it is run, so that `opengato --help` does not wait for
+OPENGATO_DEBUG=1 shows tracebacks; `--env MODULE` or OPENGATO_ENVS makes tasks known that a module registers, to this
+process and to those it starts. A sub-command is imported when it is run, so that `opengato --help` does not wait for
 torch: what they take stands in `arguments`, where `SECTIONS` names the function behind each.
 """
 
@@ -26,6 +27,7 @@ import opengato
 from opengato.cli.arguments import COMMANDS, SECTIONS
 from opengato.core.config import choose
 
+ENV, MODULES = "--env", "OPENGATO_ENVS"  # read by `envs.registry`, which is not imported for a line of help
 DONE, FAILED, WRONG_USE, STOPPED, NO_READER = 0, 1, 2, 130, 141
 GROUPS = sorted({name.split()[0] for name in COMMANDS if " " in name})
 HELP = ("-h", "--help", "help")
@@ -43,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in words or os.environ.get("OPENGATO_DEBUG", "0") not in ("", "0")
     words = [word for word in words if word != "--debug"]
     try:
-        with contextlib.nullcontext() if debug else short_warnings():
+        words, modules = without_modules(words)
+        with contextlib.nullcontext() if debug else short_warnings(), named(modules):
             code = run(words)
             sys.stdout.flush()
             return code
@@ -106,6 +109,36 @@ def settings_last(words: Sequence[str]) -> list[str]:
     return [word for _, word in sorted(itertools.pairwise(["", *words]), key=is_setting)]
 
 
+def without_modules(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words without `--env MODULE` and `--env=MODULE`, and the modules; ValueError for one without a module."""
+    rest, modules, waiting = [], [], iter(words)
+    for word in waiting:
+        name, separator, module = word.partition("=")
+        if name != ENV:
+            rest.append(word)
+            continue
+        module = module if separator else next(waiting, "")
+        if not module or module.startswith("-"):
+            raise ValueError(f"{ENV} needs a module or a file that calls `opengato.register`, such as {ENV} mine.py")
+        modules += module.split(",")
+    return rest, modules
+
+
+@contextlib.contextmanager
+def named(modules: list[str]) -> Generator[None]:
+    """The environment variable that names the modules of tasks, with some more."""
+    before = os.environ.get(MODULES)
+    if modules:
+        os.environ[MODULES] = ",".join([*filter(None, [before]), *modules])
+    try:
+        yield
+    finally:
+        if modules:
+            os.environ.pop(MODULES)
+            if before is not None:
+                os.environ[MODULES] = before
+
+
 def overview(group: str | None = None) -> None:
     """Print every command with one line, or those of one group."""
     console = Console(highlight=False)
@@ -117,7 +150,8 @@ def overview(group: str | None = None) -> None:
         for name, take in shown.items():
             console.print(f"  [cyan]{name:18}[/] {summary(take)}", soft_wrap=True)
     console.print("\nEach command explains itself, with examples: opengato [cyan]COMMAND[/] --help", soft_wrap=True)
-    console.print("Any command: [cyan]--debug[/] shows where an error came from", soft_wrap=True)
+    console.print("Any command: [cyan]--env MODULE[/] makes known the tasks that a module registers", soft_wrap=True)
+    console.print("             [cyan]--debug[/] shows where an error came from", soft_wrap=True)
 
 
 def summary(arguments: type) -> str:

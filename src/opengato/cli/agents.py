@@ -81,8 +81,14 @@ def families_of(player: Player) -> list[str]:
     trained = trained_tasks(player)
     if trained is None:
         raise ValueError("`random` and `expert` were trained on nothing; name tasks, such as --tasks babyai/GoToLocal")
-    known = {task.partition("/")[0] for task in trained}
-    return sorted(known & evaluators_by_family().keys())
+    trained_on = {task.partition("/")[0] for task in trained}
+    known = sorted(trained_on & evaluators_by_family().keys())
+    if not known:
+        raise ValueError(
+            f"it was trained on {', '.join(sorted(trained_on)) or 'nothing'}, which nobody knows here; name the module "
+            "that registers these tasks with --env, or other tasks with --tasks"
+        )
+    return known
 
 
 def play(arguments: Play) -> None:

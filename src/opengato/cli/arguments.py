@@ -14,7 +14,7 @@ from tyro.conf import Positional, arg
 
 from opengato.cli.analysis_arguments import AnalyseAttention, AnalyseEmbeddings
 from opengato.cli.argument_types import Acting, Agent, Flag, Recipe, Settings, Workers
-from opengato.cli.data_arguments import Collect, DataShow, DataStats, DataValidate, Import, Inspect
+from opengato.cli.data_arguments import Collect, DataShow, DataStats, DataValidate, Export, Import, Inspect
 from opengato.cli.finetuning_arguments import FewShot, Finetune, StudyOf
 
 
@@ -138,11 +138,12 @@ class Train:
     For example:
         opengato train tiny
         opengato train tiny train.steps=1000 --out runs/short
+        opengato train data/mine --env mine.py
         opengato train tiny train.optim.learning_rate=1e-3 --dry-run
     """
 
     recipe: Recipe
-    """A recipe (`opengato recipes ls`), or a file made by `opengato recipes cp`."""
+    """A recipe (`opengato recipes ls`), a file made by `opengato recipes cp`, or a store of episodes of your own."""
     settings: Settings = ()
     """What to change in it; `--dry-run` lists what there is."""
     out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/RECIPE)")] = None
@@ -303,7 +304,8 @@ SECTIONS: dict[str, dict[str, tuple[type, str]]] = {
         "tasks": (Tasks, "opengato.cli.tasks:tasks"),
         "measure": (Measure, "opengato.cli.tasks:measure"),
         "collect": (Collect, "opengato.cli.data:collect"),
-        "import": (Import, "opengato.cli.data:import_corpus"),
+        "import": (Import, "opengato.cli.data:import_data"),
+        "export": (Export, "opengato.cli.data:export"),
         "data stats": (DataStats, "opengato.cli.data:stats"),
         "data show": (DataShow, "opengato.cli.data:show"),
         "data validate": (DataValidate, "opengato.cli.data:validate"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import sys
@@ -13,14 +14,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from opengato.cli.arguments import Collect, DataShow, DataStats, DataValidate, Import
-from opengato.core.config import choose, plugin, plugins
-from opengato.data.importing import import_source
+from opengato.cli.arguments import Collect, DataShow, DataStats, DataValidate, Export, Import
+from opengato.core.config import choose, plugin
+from opengato.data.importing import corpora, export_store, format_of, formats, import_format, import_source
 from opengato.data.store import EpisodeStore, StoreWriter, read_manifest
 from opengato.data.validate import main_show, main_stats, main_validate
 from opengato.envs import matching
 from opengato.rollout import TRAIN_SEED, CollectJob, collect_many
 from opengato.sources import SourceCard
+from opengato.sources.format import Labels, Options
 
 LARGEST_CHUNK = 50  # episodes that a process collects before it hands them over
 
@@ -82,28 +84,46 @@ def plan(arguments: Collect) -> list[CollectJob]:
     ]
 
 
-def import_corpus(arguments: Import) -> None:
-    """Import a corpus, or list them."""
+def import_data(arguments: Import) -> None:
+    """Import a corpus, or episodes of another format; or list them."""
     if arguments.name is None or arguments.list:
-        list_corpora(arguments.json)
+        list_sources(arguments.json)
         return
-    choose(arguments.name, plugins("sources"), what="corpus")
-    # The bars of an import must not stand between what a program reads.
-    with contextlib.redirect_stdout(sys.stderr):
-        allow = arguments.allow_other_version
-        done = import_source(arguments.name, arguments.out / arguments.name, allow_other_version=allow)
+    if ":" in arguments.name or arguments.name in formats():
+        labels = Labels(task=arguments.task, instruction=arguments.instruction)
+        with contextlib.redirect_stdout(sys.stderr):
+            done = import_format(arguments.name, arguments.out, labels)
+        stores = [(done["out"], done)]
+    else:
+        choose(arguments.name, [*corpora(), *formats()], what="corpus or format")
+        if arguments.task or arguments.instruction:
+            raise ValueError(f"--task and --instruction name episodes of a format; {arguments.name!r} is a corpus")
+        # The bars of an import must not stand between what a program reads.
+        with contextlib.redirect_stdout(sys.stderr):
+            allow = arguments.allow_other_version
+            done = import_source(arguments.name, arguments.out / arguments.name, allow_other_version=allow)
+        stores = [(str(Path(done["out"]) / split), counts) for split, counts in done["splits"].items()]
     if arguments.json:
         print(json.dumps(done, indent=1))
         return
-    for split, counts in done["splits"].items():
-        folder = Path(done["out"]) / split
+    for folder, counts in stores:
         print(f"{folder}: {counts['episodes']} episodes, {counts['bytes'] / 1e6:.1f} MB")
+    if "tasks" in done:
+        print(f"tasks: {', '.join(done['tasks'])}")
     print(f"licence: {done['licence']}")
 
 
-def list_corpora(as_json: bool) -> None:
-    """Every corpus with what it is and its licence."""
-    cards: list[SourceCard] = [plugin("sources", name).Source.card for name in plugins("sources")]
+def export(arguments: Export) -> None:
+    """Write a store in another format."""
+    options = Options(video=arguments.video, fps=arguments.fps)
+    done = export_store(arguments.folder, arguments.to, arguments.out, arguments.task, options)
+    print(json.dumps(done, indent=1) if arguments.json else f"{done['out']}: {done['episodes']} episodes")
+
+
+def list_sources(as_json: bool) -> None:
+    """Every corpus with what it is and its licence, and every format."""
+    cards: list[SourceCard] = [plugin("sources", name).Source.card for name in corpora()]
+    known = {name: format_of(name).title for name in formats()}
     keys = ("name", "title", "what", "task", "licence", "split", "synthetic")
     if as_json:
         print(json.dumps([{key: getattr(card, key) for key in keys} for card in cards], indent=1))
@@ -116,6 +136,12 @@ def list_corpora(as_json: bool) -> None:
     for card in cards:
         table.add_row(card.name, card.task, card.title, card.licence)
     Console().print(table)
+    formatted = Table(title="opengato import FORMAT:PLACE", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("format", "what"):
+        formatted.add_column(name)
+    for row in known.items():
+        formatted.add_row(*row)
+    Console().print(formatted)
 
 
 def validate(arguments: DataValidate) -> int:
@@ -130,7 +156,18 @@ def stats(arguments: DataStats) -> int:
 
 def show(arguments: DataShow) -> int:
     """One episode of a store."""
-    episodes = len(EpisodeStore(arguments.folder))
-    if not -episodes <= arguments.index < episodes:
-        raise ValueError(f"received --index {arguments.index}, but {str(arguments.folder)!r} has {episodes} episodes")
+    store = EpisodeStore(arguments.folder)
+    if not -len(store) <= arguments.index < len(store):
+        raise ValueError(f"received {arguments.index}, but {str(arguments.folder)!r} has {len(store)} episodes")
+    if arguments.render is not None:
+        from opengato.evaluators.replay import render  # it waits for torch, as the rest does not
+
+        print(render(store[arguments.index], arguments.render, arguments.size))
+        return 0
+    if arguments.tokens:
+        from opengato.cli.positions import as_line, of_episode
+
+        for position in of_episode(arguments.folder, arguments.index, arguments.recipe):
+            print(json.dumps(dataclasses.asdict(position)) if arguments.json else as_line(position))
+        return 0
     return main_show(arguments.folder, arguments.index, arguments.json)

@@ -1,4 +1,4 @@
-"""What the commands about episodes take: collect, import, data, inspect; see `arguments`."""
+"""What the commands about episodes take: collect, import, export, data, inspect; see `arguments`."""
 
 from __future__ import annotations
 
@@ -43,21 +43,52 @@ class Collect:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Import:
-    """Import a corpus of texts or pictures into FOLDER/NAME; without a name, list what there is.
+    """Import a corpus into FOLDER/NAME, or episodes of another format into a store; without a name, list them.
 
     For example:
         opengato import
         opengato import austen --out data
+        opengato import minari:D4RL/door/human-v2
+        opengato import lerobot:downloads/pick --task mine/pick
     """
 
-    name: Annotated[str | None, Positional, arg(metavar="NAME", help_behavior_hint="")] = None
-    """A corpus."""
+    name: Annotated[str | None, Positional, arg(metavar="NAME|FORMAT:PLACE", help_behavior_hint="")] = None
+    """A corpus; or a format and a folder, or what else it takes."""
     out: Annotated[Path, arg(metavar="FOLDER")] = Path("data")
-    """Where its folder goes, with a store of `train` and one of `test` episodes."""
+    """Where its folder goes: a store; of a corpus, one of `train` and one of `test` episodes."""
+    task: Annotated[str | None, arg(metavar="FAMILY/NAME", help_behavior_hint="(default: of its own name)")] = None
+    """For a format: the task that the episodes are of."""
+    instruction: Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="(default: what the data say)")] = None
+    """For a format: the instruction of all episodes."""
     list: Flag = False
-    """List the corpora, with their licences."""
+    """List the corpora, with their licences, and the formats."""
     allow_other_version: Flag = False
-    """Take another version of a package than the tested one."""
+    """Take another version of a corpus's package than the tested one."""
+    json: Flag = False
+    """Print as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Export:
+    """Write a store in another format: `minari`, `lerobot` (version 3) or `hf` (parquet).
+
+    For example:
+        opengato export data/mine --to lerobot --out out/mine --fps 30 --video
+        opengato export data/go --to minari --out out/minari --task babyai/GoToLocal
+    """
+
+    folder: Store
+    """A store."""
+    to: Annotated[str, arg(metavar="FORMAT")]
+    """Which format."""
+    out: Annotated[Path, arg(metavar="FOLDER")]
+    """A new folder."""
+    task: Annotated[str | None, arg(metavar="TASK", help_behavior_hint="(default: all)")] = None
+    """Only the episodes of one task."""
+    fps: int = 10
+    """Steps a second, for formats that keep time."""
+    video: Flag = False
+    """For `lerobot`: pictures as videos, which are small and lose a little; else PNG files, which are exact."""
     json: Flag = False
     """Print as JSON."""
 
@@ -78,16 +109,26 @@ class DataValidate:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataShow:
-    """Show one episode of a store: its facts and its first steps.
+    """Show one episode of a store: its facts and its first steps; its tokens; its pictures.
 
     For example:
-        opengato data show data/tiny/babyai --index 7
+        opengato data show data/tiny/babyai 7
+        opengato data show data/tiny/babyai 7 --tokens --recipe tiny-tokens
+        opengato data show data/mine 0 --render out/first.mp4 --env mine.py
     """
 
     folder: Store
     """A store."""
-    index: int = 0
+    index: Annotated[int, Positional, arg(metavar="N")] = 0
     """Which episode; -1 is the last."""
+    tokens: Flag = False
+    """Print it position by position, as an agent reads it, each with its value decoded."""
+    recipe: Annotated[str | None, arg(metavar="RECIPE", help_behavior_hint="(default: the store's)")] = None
+    """For --tokens: whose layout."""
+    render: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
+    """Write its pictures (.mp4, .webp, .gif); where it has none, it is played again in its environment."""
+    size: int = 256
+    """For --render: width of the picture in pixels."""
     json: Flag = False
     """Print its facts and specs as JSON."""
 

@@ -5,7 +5,6 @@ Letters: B rows, T slots of a row, N positions of one modality.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from opengato.core.serialize import Codec, Role, Serializer, action_order, obser
 from opengato.data.documents import Document
 from opengato.data.mixture import Mixture
 from opengato.data.packing import PackedGroup, pack
-from opengato.data.store import MANIFEST, read_manifest
+from opengato.data.store import MANIFEST, EpisodeStore, read_manifest
 from opengato.train.run import Recipe, mixture_config, with_statistics
 
 SHOWN_NUMBERS = 8
@@ -88,11 +87,7 @@ def mixture_of(arguments: Inspect) -> Mixture:
     what, data = Path(arguments.what), arguments.data
     if (what / MANIFEST).is_file() or (len(what.parts) > 1 and what.suffix != ".py"):
         read_manifest(what)  # says so where there is no store
-        # A recipe that "collected" nothing but this store: its folder is DATA / recipe / source.
-        what = what.resolve()
-        data, name, source = what.parent.parent, what.parent.name, what.name
-        base = recipes.load(arguments.recipe)
-        recipe = Recipe(name=name, train=base.train, weights={source: 1.0}, collect={source: ()})
+        recipe = of_store(what, arguments.recipe)
     elif what.is_dir() or (what.suffix != ".py" and len(what.parts) > 1):
         read_manifest(what)
         raise AssertionError("a store was found above")
@@ -106,6 +101,21 @@ def mixture_of(arguments: Inspect) -> Mixture:
             )
     recipe = with_statistics(recipe, data)
     return Mixture(mixture_config(recipe, data), recipe.train.agent.serializer())
+
+
+def of_store(folder: Path, name: str | None) -> Recipe:
+    """A store in the layout of a recipe; None takes one in the shape of the store."""
+    base = recipes.load(name or str(folder))
+    source = folder.resolve().name
+    return Recipe(name=base.name, train=base.train, weights={source: 1.0}, stores={source: str(folder)})
+
+
+def of_episode(folder: Path, index: int, name: str | None) -> Iterator[Position]:
+    """The positions of one whole episode of a store, however long."""
+    serializer = with_statistics(of_store(folder, name), folder).train.agent.serializer()
+    episode = EpisodeStore(folder)[index]
+    document = Document(sequence=serializer.episode(episode), source=0, episode=index)
+    yield from Walk(pack([[document]], len(document)), serializer, episode).positions(document, 0, 0)
 
 
 class Walk:
@@ -168,7 +178,8 @@ class Walk:
             order = action_order(specs) if acts else observation_order(specs)
             counts = [self.count(role, specs[field], values[field][step : step + 1]) for field in order[:-1]]
             if acts:  # nothing comes after an action, and a whole book would be long to encode
-                counts.append(self.group.document_BT.size)
+                codec = self.serializer.codecs[self.serializer.layout.modality(role, specs[order[-1]])]
+                counts.append(codec.num_positions(specs[order[-1]]) or self.group.document_BT.size)
             elif order:
                 counts.append(self.count(role, specs[order[-1]], values[order[-1]][step : step + 1]))
             self._fields[step, role] = list(zip(order, counts, strict=True))
@@ -184,7 +195,7 @@ class Walk:
 def value_text(codec: Codec, payload: np.ndarray, spec: ArraySpec, count: int | None) -> str:
     """One row of a payload in words or numbers; `count` positions make a value."""
     whole = count == 1 or spec.kind in ("text", "image")
-    value = codec.decode(payload[None], spec if whole else dataclasses.replace(spec, shape=()))
+    value = codec.decode(payload[None], spec if whole else spec.single())
     if spec.kind == "text":
         return repr(value)
     array = np.asarray(value)

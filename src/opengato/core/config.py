@@ -22,10 +22,14 @@ from typing import Any
 ROOT = "opengato"
 
 
-def plugins(group: str) -> list[str]:
-    """Names of the plug-in folders of a group, sorted: `plugins("envs") -> ["babyai", "metaworld"]`."""
+def plugins(group: str, offering: str | None = None) -> list[str]:
+    """Names of the plug-in folders of a group, sorted: `plugins("envs") -> ["babyai", "metaworld"]`.
+
+    Where a group holds several kinds, `offering` is the name that those asked for define.
+    """
     package = importlib.import_module(f"{ROOT}.{group}")
-    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.ispkg)
+    found = sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.ispkg)
+    return [name for name in found if offering is None or offering in vars(plugin(group, name))]
 
 
 def plugin(group: str, name: str) -> types.ModuleType:

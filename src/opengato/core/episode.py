@@ -6,12 +6,13 @@ described by `ArraySpec`s. Letters: S steps.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 Kind = Literal["text", "image", "discrete", "continuous"]
+Bound = float | tuple[float, ...] | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,15 +21,16 @@ class ArraySpec:
 
     `name` carries meaning (`"metaworld/state"`): statistics and reports are keyed by it. `shape` is that of one step
     and may hold -1 where it varies (image sizes). A `discrete` value lies in [0, num_values); a `continuous` one in
-    [low, high], where None means unbounded. `meaning` says it in words, with units.
+    [low, high], where None means unbounded and a tuple gives each of its numbers, in row-major order, a bound of its
+    own. `meaning` says it in words, with units.
     """
 
     name: str
     kind: Kind
     shape: tuple[int, ...] = ()
     dtype: str = "float32"
-    low: float | None = None
-    high: float | None = None
+    low: Bound = None
+    high: Bound = None
     num_values: int | None = None
     meaning: str = ""
 
@@ -38,11 +40,33 @@ class ArraySpec:
             raise ValueError(f"`kind` (={self.kind!r}) of spec {self.name!r} must be one of {get_args(Kind)}")
         if (self.num_values is not None) != (self.kind == "discrete"):
             raise ValueError(f"spec {self.name!r}: `num_values` belongs to discrete values and to them alone")
+        for side in ("low", "high"):
+            bound = getattr(self, side)
+            if isinstance(bound, list | tuple):
+                if len(bound) != self.size:
+                    raise ValueError(f"spec {self.name!r}: `{side}` has {len(bound)} bounds for {self.size} numbers")
+                one = len(set(bound)) == 1
+                object.__setattr__(self, side, float(bound[0]) if one else tuple(float(x) for x in bound))
+
+    @property
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lowest and highest value, of shape () or `shape`, infinite where there is no bound."""
+        low, high = (
+            np.asarray(limit if bound is None else bound, np.float64)
+            for bound, limit in ((self.low, -np.inf), (self.high, np.inf))
+        )
+        return low.reshape(self.shape) if low.ndim else low, high.reshape(self.shape) if high.ndim else high
 
     @property
     def size(self) -> int:
         """Numbers in one step's value."""
         return int(np.prod(self.shape, dtype=np.int64))
+
+    def single(self) -> ArraySpec:
+        """The spec of one of its numbers, whichever, with the widest bounds."""
+        ends = zip((self.low, self.high), (min, max), strict=True)
+        low, high = (widest(bound) if isinstance(bound, tuple) else bound for bound, widest in ends)
+        return replace(self, shape=(), low=low, high=high)
 
     def validate(self, value: Any, where: str = "value", steps: int | None = None) -> None:
         """Raise ValueError, saying where and what, unless `value` fits; with `steps`, a stack (S, *shape) must."""
@@ -65,25 +89,54 @@ class ArraySpec:
                 raise ValueError(f"{fail}received dtype {array.dtype}, expected numbers")
             if not np.isfinite(array).all():
                 raise ValueError(f"{fail}received {int((~np.isfinite(array)).sum())} values that are not finite")
-            self._check_range(array, self.low, self.high, fail)
+            self._check_range(array, *self.bounds, fail)
         elif self.kind == "discrete":
             if not np.issubdtype(array.dtype, np.integer):
                 raise ValueError(f"{fail}received dtype {array.dtype}, expected integers")
-            self._check_range(array, 0, (self.num_values or 1) - 1, fail)
+            self._check_range(array, np.asarray(0), np.asarray((self.num_values or 1) - 1), fail)
         elif array.dtype != np.uint8:
             raise ValueError(f"{fail}received dtype {array.dtype}, expected uint8 pixels or encoded bytes")
 
-    @staticmethod
-    def _check_range(array: np.ndarray, low: float | None, high: float | None, fail: str) -> None:
-        if array.size == 0:
+    def _check_range(self, array: np.ndarray, low: np.ndarray, high: np.ndarray, fail: str) -> None:
+        wrong = (array < low - 1e-4) | (array > high + 1e-4)
+        if not wrong.any():
             return
-        lowest, highest = array.min(), array.max()
-        if (low is not None and lowest < low - 1e-4) or (high is not None and highest > high + 1e-4):
-            raise ValueError(f"{fail}received values in [{lowest:g}, {highest:g}], expected [{low}, {high}]")
+        first = tuple(int(i) for i in np.argwhere(wrong)[0][-len(self.shape) :]) if self.shape else ()
+        if low.ndim or high.ndim:  # each number has its own bounds: name the one that is wrong
+            of_all = array[(..., *first)]
+            low, high = (bound[first] if bound.ndim else bound for bound in (low, high))
+            fail += f"number {list(first)}: "
+        else:
+            of_all = array
+        span = f"[{of_all.min():g}, {of_all.max():g}]"
+        raise ValueError(f"{fail}received values in {span}, expected [{_plain(low)}, {_plain(high)}]")
+
+
+def _plain(bound: np.ndarray) -> str:
+    return "None" if np.isinf(bound) else f"{bound:g}"
 
 
 def _is_numeric(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype != object
+
+
+SpecSet = tuple[dict[str, ArraySpec], dict[str, ArraySpec]]
+
+
+def specs_to_json(observation: dict[str, ArraySpec], action: dict[str, ArraySpec]) -> dict[str, Any]:
+    """A spec set as JSON values; `specs_from_json` is its inverse."""
+    return {
+        "observation": {name: asdict(spec) for name, spec in observation.items()},
+        "action": {name: asdict(spec) for name, spec in action.items()},
+    }
+
+
+def specs_from_json(data: dict[str, Any]) -> SpecSet:
+    """Observation and action specs; a field this version does not know is a TypeError of `ArraySpec`."""
+    observation, action = (
+        {name: ArraySpec(**spec) for name, spec in data[side].items()} for side in ("observation", "action")
+    )
+    return observation, action
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,6 +192,14 @@ class Episode:
         if not np.isfinite(self.rewards).all():
             raise ValueError(f"episode of {self.task!r}: rewards hold values that are not finite")
         return self
+
+
+def columns(steps: list[dict[str, Any]], specs: dict[str, ArraySpec]) -> dict[str, np.ndarray]:
+    """Values by step as the fields of an episode."""
+    return {
+        name: objects([step[name] for step in steps]) if spec.kind == "text" else np.stack([s[name] for s in steps])
+        for name, spec in specs.items()
+    }
 
 
 def objects(items: list[Any]) -> np.ndarray:

@@ -1,22 +1,109 @@
-"""Outside corpora into stores: one folder per split, written whole or not at all."""
+"""Outside corpora and formats into stores, written whole or not at all, and stores into formats."""
 
 from __future__ import annotations
 
 import dataclasses
 import shutil
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from opengato.core.config import plugin
-from opengato.data.store import StoreWriter
+from opengato.core.config import choose, plugin, plugins
+from opengato.core.episode import Episode
+from opengato.data.store import EpisodeStore, StoreWriter
 from opengato.sources import Source, SourceCard
 from opengato.sources.fetch import default_cache
+from opengato.sources.format import Format, Labels, Options, place_name
 
 SPLITS = ("train", "test")
+_COLUMNS = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+
+
+def corpora() -> list[str]:
+    """Names of the outside corpora, sorted."""
+    return plugins("sources", offering="Source")
+
+
+def formats() -> list[str]:
+    """Names of the outside formats, sorted."""
+    return plugins("sources", offering="Format")
+
+
+def format_of(name: str) -> Format:
+    """An outside format by its name; ValueError with the near ones."""
+    return plugin("sources", choose(name, formats(), what="format")).Format()
+
+
+def import_format(word: str, out: str | Path, labels: Labels | None = None) -> dict[str, Any]:
+    """Write the episodes of `FORMAT:PLACE` to a new store in the folder `out`; returns a summary for `--json`.
+
+    The store is called after the task that was asked for, or after the place. FileExistsError if it is there.
+
+    >>> import_format("lerobot:downloads/pick", "data", Labels(task="mine/pick"))
+    {'source': 'lerobot:downloads/pick', 'out': 'data/pick', 'episodes': 50, 'tasks': ['mine/pick'], ...}
+    """
+    name, _, place = word.partition(":")
+    reader, labels = format_of(name), labels or Labels()
+    if not place:
+        raise ValueError(f"received {word!r}, expected a format and what to read: {name}:FOLDER")
+    folder = Path(out) / (labels.task.rpartition("/")[2] if labels.task else place_name(place))
+    with _whole(folder, word) as partial, Progress(*_COLUMNS) as progress:
+        about = reader.about(place)
+        bar = progress.add_task(f"importing {word}", total=None)
+        with StoreWriter(partial, {"source": word, **about}) as writer:
+            for episode in reader.read(place, labels):
+                writer.append([episode])
+                progress.update(bar, description=f"importing {word}: {len(writer)} episodes")
+            if not len(writer):
+                raise ValueError(f"{word!r} holds no episodes")
+            writer.flush()
+            manifest = writer.manifest
+    counts = {key: manifest[key] for key in ("episodes", "steps", "bytes")}
+    return {"source": word, "out": str(folder), "licence": about["licence"], **counts, "tasks": [*manifest["tasks"]]}
+
+
+def export_store(
+    store: str | Path, name: str, out: str | Path, task: str | None = None, options: Options | None = None
+) -> dict[str, Any]:
+    """Write the episodes of a store, or those of one task of it, in an outside format to the new folder `out`."""
+    writer, source = format_of(name), EpisodeStore(store)
+    if task is not None:
+        choose(task, source.tasks(), what="task of this store")
+    chosen = [index for index in range(len(source)) if task in (None, source.task(index))]
+    if not chosen:
+        raise ValueError(f"the store {str(store)!r} holds no episodes to export")
+    written = 0
+
+    def episodes() -> Iterator[Episode]:
+        nonlocal written
+        for index in chosen:
+            yield source[index]
+            written += 1
+
+    with _whole(Path(out), str(store)) as partial:
+        writer.write(episodes(), partial, options or Options())
+    return {"store": str(store), "format": name, "out": str(out), "episodes": written}
+
+
+@contextmanager
+def _whole(out: Path, what: str) -> Generator[Path]:
+    """A folder beside `out` that takes its place when all is in it, and goes if something fails."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise FileExistsError(
+            f"cannot write {what!r} to {str(out)!r}: it exists and is not empty; delete it or choose another folder"
+        )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
+    try:
+        yield partial
+        partial.chmod(0o755)
+        partial.replace(out)  # an empty `out` is replaced
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def import_source(
@@ -32,27 +119,15 @@ def import_source(
     """
     source: Source = plugin("sources", name).Source()
     out = Path(out)
-    if out.exists() and any(out.iterdir()):
-        raise FileExistsError(
-            f"cannot import {name!r} to {str(out)!r}: it exists and is not empty; delete it or choose another folder"
-        )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
-    try:
-        cache = Path(cache).expanduser() if cache else default_cache()
-        splits = _write(source, partial, cache, allow_other_version)
-        partial.chmod(0o755)
-        partial.replace(out)  # an empty `out` is replaced
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with _whole(out, name) as partial:
+        splits = _write(source, partial, Path(cache).expanduser() if cache else default_cache(), allow_other_version)
     return {"source": name, "out": str(out), "licence": source.card.licence, "splits": splits}
 
 
 def _write(source: Source, folder: Path, cache: Path, allow_other_version: bool) -> dict[str, dict[str, int]]:
     card, counts = source.card, dict.fromkeys(SPLITS, 0)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with ExitStack() as stack:
-        progress = stack.enter_context(Progress(*columns))
+        progress = stack.enter_context(Progress(*_COLUMNS))
         # One shard a split: an import that is broken off is thrown away, there is nothing to save by flushing early.
         writers = {
             split: stack.enter_context(StoreWriter(folder / split, manifest_extra(card, split), flush_seconds=86_400))

@@ -9,7 +9,6 @@ one value of raw little-endian bytes; text and encoded pictures are one value pe
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 import zlib
@@ -21,9 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from opengato.core.episode import ArraySpec, Episode, objects
+from opengato.core.episode import Episode, SpecSet, objects
 
-SpecSet = tuple[dict[str, ArraySpec], dict[str, ArraySpec]]
 _FIELD = pa.struct(
     [
         ("role", pa.string()),
@@ -50,22 +48,6 @@ SCHEMA = pa.schema(
 )
 _NUMBERS = ("num_steps", "episode_return", "terminated", "truncated", "specs", "crc32")
 _SEPARATOR = "\x1f"
-
-
-def specs_to_json(observation: dict[str, ArraySpec], action: dict[str, ArraySpec]) -> dict[str, Any]:
-    """A spec set as JSON values; `specs_from_json` is its inverse."""
-    return {
-        "observation": {name: dataclasses.asdict(spec) for name, spec in observation.items()},
-        "action": {name: dataclasses.asdict(spec) for name, spec in action.items()},
-    }
-
-
-def specs_from_json(data: dict[str, Any]) -> SpecSet:
-    """Observation and action specs; a field this version does not know is a TypeError of `ArraySpec`."""
-    observation, action = (
-        {name: ArraySpec(**spec) for name, spec in data[side].items()} for side in ("observation", "action")
-    )
-    return observation, action
 
 
 def row_of(episode: Episode, specs: int) -> tuple[dict[str, Any], int]:
@@ -129,10 +111,22 @@ def _header(row: dict[str, Any]) -> bytes:
 
 def to_buffer(rows: list[dict[str, Any]], spec_sets: dict[int, dict[str, Any]]) -> pa.Buffer:
     """Rows as an Arrow IPC stream with the spec sets they use in its schema metadata."""
+    return _stream(pa.RecordBatch.from_pylist(rows, schema=SCHEMA), spec_sets)
+
+
+def joined(batches: list[pa.RecordBatch], spec_sets: list[dict[str, Any]]) -> pa.Buffer:
+    """The rows of several shards of a store as one stream; `spec_sets` are all of the store."""
+    bare = [batch.replace_schema_metadata(None) for batch in batches]
+    (batch,) = pa.Table.from_batches(bare).combine_chunks().to_batches()
+    used = sorted(set(batch.column("specs").to_pylist()))
+    return _stream(batch, {i: spec_sets[i] for i in used})
+
+
+def _stream(batch: pa.RecordBatch, spec_sets: dict[int, dict[str, Any]]) -> pa.Buffer:
     schema = SCHEMA.with_metadata({"opengato.specs": json.dumps(spec_sets)})
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema) as writer:
-        writer.write_batch(pa.RecordBatch.from_pylist(rows, schema=schema))
+        writer.write_batch(batch.replace_schema_metadata(schema.metadata))
     return sink.getvalue()
 
 

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from opengato.core.episode import Episode
-from opengato.data.shard import Shard, SpecSet, row_of, specs_from_json, specs_to_json, to_buffer
+from opengato.core.episode import Episode, SpecSet, specs_from_json, specs_to_json
+from opengato.data.shard import Shard, joined, row_of, to_buffer
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -242,8 +242,7 @@ class StoreWriter:
             return
         used = sorted({row["specs"] for row in self._rows})
         buffer = to_buffer(self._rows, {i: self.manifest["specs"][i] for i in used})
-        last = max((int(entry["file"][6:12]) for entry in self.manifest["shards"]), default=-1)
-        name = f"shard-{last + 1:06d}.arrow"
+        name = self._next_name()
         try:
             _publish(self.folder / name, buffer)
             manifest = self._extended(name, buffer)
@@ -252,6 +251,33 @@ class StoreWriter:
             self._broken = True
             raise self._explain(error, name) from error
         self.manifest, self._rows, self._bytes, self._broken = manifest, [], 0, False
+
+    def merge(self, least: int = 2) -> None:
+        """Join the last shards to one, as many as stay within `shard_bytes`, if they are `least` or more.
+
+        For writers that flush often. An `EpisodeStore` that was opened before must not be pickled any more.
+        """
+        small, size = [], 0
+        for entry in reversed(self.manifest["shards"]):
+            size += entry["bytes"]
+            if size > self.shard_bytes:
+                break
+            small.insert(0, entry)
+        if len(small) < max(2, least):
+            return
+        name = self._next_name()
+        batches = [Shard(self.folder / entry["file"]).batch for entry in small]
+        buffer = joined(batches, self.manifest["specs"])
+        whole = {key: sum(entry[key] for entry in small) for key in ("episodes", "steps")}
+        shard = {"file": name, "bytes": buffer.size, "sha256": hashlib.sha256(buffer).hexdigest(), **whole}
+        before = self.manifest["shards"][: -len(small)]
+        total = sum(entry["bytes"] for entry in before) + buffer.size
+        _publish(self.folder / name, buffer)
+        manifest = {**self.manifest, "shards": [*before, shard], "bytes": total}
+        self._write_manifest(manifest)
+        self.manifest = manifest
+        for entry in small:
+            (self.folder / entry["file"]).unlink()
 
     def close(self, *, flush: bool = True) -> None:
         """Flush and give up the folder. Closing twice does nothing."""
@@ -299,6 +325,10 @@ class StoreWriter:
             "tasks": dict(sorted(tasks.items())),
             "shards": [*self.manifest["shards"], shard],
         }
+
+    def _next_name(self) -> str:
+        last = max((int(entry["file"][6:12]) for entry in self.manifest["shards"]), default=-1)
+        return f"shard-{last + 1:06d}.arrow"
 
     def _write_manifest(self, manifest: dict[str, Any]) -> None:
         _publish(self.folder / MANIFEST, json.dumps(manifest, indent=1).encode())

@@ -91,18 +91,22 @@ def run_task(
 
 
 @functools.cache
+def _evaluators() -> list[Evaluator]:
+    return [plugin("evaluators", name).Evaluator() for name in plugins("evaluators")]
+
+
 def evaluators_by_family() -> dict[str, Evaluator]:
-    """Every evaluator found, by each family it measures."""
+    """Every evaluator found, by each family it measures; families may be registered at any time."""
     found: dict[str, Evaluator] = {}
-    for name in plugins("evaluators"):
-        evaluator = plugin("evaluators", name).Evaluator()
+    for evaluator in _evaluators():
         found |= dict.fromkeys(evaluator.families(), evaluator)
     return found
 
 
 def evaluator_of(task_id: str) -> Evaluator:
     """What measures `family/name`; an unknown family is a ValueError with the near ones."""
-    return evaluators_by_family()[choose(task_id.partition("/")[0], evaluators_by_family(), what="family of tasks")]
+    found = evaluators_by_family()
+    return found[choose(task_id.partition("/")[0], found, what="family of tasks")]
 
 
 def select_tasks(expression: str | Sequence[str], trained: Iterable[str] | None) -> list[str]:

@@ -90,7 +90,7 @@ def run_demo(agent: Agent, out: Path, *, name: str, size: Size | None = None, st
         num_parameters=agent.num_parameters,
         context=agent.context,
         card=agent.card,
-        licences={family: licence_of(family) for family in plugins("envs")},
+        licences={family: licence_of(family) for family in played_families(tasks)},
         report=report,
         clips=clips,
         captions=captions,
@@ -104,10 +104,15 @@ def run_demo(agent: Agent, out: Path, *, name: str, size: Size | None = None, st
     return path
 
 
+def played_families(tasks: Sequence[str]) -> list[str]:
+    """The families of the package among those of tasks."""
+    return sorted({task.partition("/")[0] for task in tasks} & set(plugins("envs")))
+
+
 def control_tasks(trained: Sequence[str], size: Size) -> list[str]:
     """Tasks to play: of each family those the agent knows, at even steps, the very long ones left out."""
     chosen = []
-    for family in plugins("envs"):
+    for family in played_families(trained):
         known = [task for task in trained if task.partition("/")[0] == family]
         fit = [t for t in known if evaluator_of(t).unfit(t) is None and find_task(t).max_steps <= size.longest_task]
         chosen += [fit[i] for i in even_steps(len(fit), size.tasks_per_family)]

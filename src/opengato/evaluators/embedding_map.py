@@ -18,9 +18,9 @@ import numpy as np
 
 from opengato.agent.inside import hidden_states, trunk_of
 from opengato.agent.model import Agent
-from opengato.core.config import plugins
 from opengato.core.episode import Episode, document
 from opengato.core.sequence import TokenSequence
+from opengato.envs import families
 from opengato.evaluators.heldout import held_out_pictures, held_out_tasks, held_out_text
 from opengato.evaluators.plots import colour, new_figure, save_figure
 from opengato.rollout import as_policy, rollout
@@ -110,7 +110,7 @@ def default_tasks(trained: Sequence[str], per_family: int = 4) -> list[str]:
     """Of each family that an agent was trained on and of which episodes can be had, tasks at even steps."""
     chosen = []
     for family in dict.fromkeys(task.partition("/")[0] for task in trained):
-        at_hand = trained if family in plugins("envs") else held_out_tasks(family)
+        at_hand = trained if family in families() else held_out_tasks(family)
         known = [task for task in trained if task.partition("/")[0] == family and task in at_hand]
         steps = np.linspace(0, len(known) - 1, min(per_family, len(known))).round().astype(int)
         chosen += [known[i] for i in steps]
@@ -120,7 +120,7 @@ def default_tasks(trained: Sequence[str], per_family: int = 4) -> list[str]:
 def episodes_of(task: str, count: int, seed: int) -> list[Episode]:
     """Episodes that an agent has not seen: the expert's on evaluation seeds, held-out pictures, held-out prose."""
     family = task.partition("/")[0]
-    if family in plugins("envs"):
+    if family in families():
         return list(rollout(task, as_policy("expert"), episodes=count, seed=seed, num_envs=min(count, 8)))
     if task in held_out_tasks("caption"):
         return [picture.episode(task, picture.caption) for picture in held_out_pictures(task)[:count]]

@@ -14,21 +14,25 @@ if TYPE_CHECKING:
     from opengato.evaluators.report import Report, TaskResult
 
 OF_HUMAN = "score against human"
+RAW = "return"  # the metric of a control task that has no anchors to hold it against
 GOOD, FAIR = 0.75, 0.25
 NARROW = 108  # columns; below, the anchors and some intervals make room for the rest
 
 
 def report_tables(report: Report, width: int) -> Group:
-    """Control tasks, other tasks, aggregates and what was left out; a part without rows is not shown.
+    """Control tasks with and without anchors, other tasks, aggregates, what was left out; no part without rows.
 
     `width` is that of the terminal in columns.
     """
     narrow = width < NARROW
     control = [result for result in report.results if "score" in result.samples]
-    others = [result for result in report.results if "score" not in result.samples]
+    bare = [result for result in report.results if result.metric == RAW]
+    others = [result for result in report.results if "score" not in result.samples and result.metric != RAW]
     parts: list[RenderableType] = []
     if control:
         parts += [control_table(control, narrow), aggregate_table(report, narrow)]
+    if bare:
+        parts.append(raw_table(bare))
     if others:
         parts.append(other_table(others))
     for task, why in report.left_out.items():
@@ -59,6 +63,25 @@ def control_table(results: list[TaskResult], narrow: bool = False) -> Table:
             against = result.figures.get(OF_HUMAN)
             cells.append("-" if against is None else f"{against.value:.2f}")
         table.add_row(*cells, Text(str(result.score), style=_style(result.score.value)))
+    return table
+
+
+def raw_table(results: list[TaskResult]) -> Table:
+    """One row a task that lacks an anchor: return, success, length."""
+    table = _table("Control without known random and expert returns")
+    table.add_column("task", no_wrap=True)
+    for name in ("episodes", "return [95 %]", "± std", "success [95 %]", "steps"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for result in results:
+        success = result.figures.get("success")
+        table.add_row(
+            escape(result.task),
+            str(result.num_samples),
+            str(result.score),
+            f"{result.figures['return std'].value:.2g}",
+            "-" if success is None else str(success),
+            f"{result.figures['length'].value:.4g}",
+        )
     return table
 
 

@@ -1,4 +1,4 @@
-"""Videos of episodes: frames to MP4 or animated WebP, with a strip that says what is asked and how it ended.
+"""Videos of episodes: frames to MP4 or animated WebP or GIF, with a strip that says what is asked and how it ended.
 
 Letters: H height, W width of a frame (H, W, 3) uint8.
 """
@@ -20,7 +20,7 @@ from opengato.envs import find_task
 from opengato.evaluators.acting import Player, policy_of
 from opengato.rollout import TRAIN_SEED, rollout
 
-SUFFIXES = (".mp4", ".webp")
+SUFFIXES = (".mp4", ".webp", ".gif")
 QUALITY = "26"  # x264's constant rate factor: about 100 kB for ten seconds of a robot arm at 256 pixels
 SECONDS, SLOWEST, FASTEST = 6.0, 5, 30  # length to aim at, frames per second
 HOLD_SECONDS = 1.0
@@ -117,7 +117,7 @@ def can_write_mp4() -> bool:
 
 
 def write_video(path: Path | str, frames: Sequence[np.ndarray], fps: int) -> Path:
-    """Write frames (H, W, 3) uint8 as `.mp4` (H.264, playable in every browser) or animated `.webp`; all are kept.
+    """Write frames (H, W, 3) uint8 as `.mp4` (H.264, playable in every browser), `.webp` or `.gif`; all are kept.
 
     ValueError for no frames, frames of several shapes or another suffix; ImportError says how to get PyAV.
     """
@@ -130,7 +130,7 @@ def write_video(path: Path | str, frames: Sequence[np.ndarray], fps: int) -> Pat
     if path.suffix == ".mp4":
         _write_mp4(path, frames, fps)
     else:
-        _write_webp(path, frames, fps)
+        _write_animation(path, frames, fps)
     return path
 
 
@@ -151,7 +151,7 @@ def _write_mp4(path: Path, frames: Sequence[np.ndarray], fps: int) -> None:
         container.mux(stream.encode())
 
 
-def _write_webp(path: Path, frames: Sequence[np.ndarray], fps: int) -> None:
+def _write_animation(path: Path, frames: Sequence[np.ndarray], fps: int) -> None:
     # Pillow joins a frame that equals the one before it; a repeated frame therefore becomes a longer one.
     first, *rest = [Image.fromarray(frame) for frame in frames]
     first.save(path, save_all=True, append_images=rest, duration=round(1000 / fps), loop=0, quality=60, method=2)

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import ModuleType
 
 from opengato.core.config import choose
+from opengato.data.store import MANIFEST
+from opengato.recipes import own
 from opengato.train.run import Recipe
 
 
@@ -25,9 +27,11 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Recipe:
-    """The recipe of a name, or of a file `mine.py` that defines `recipe`; an unknown one is a ValueError."""
+    """The recipe of a name, of a file `mine.py` that defines `recipe`, or for a store; ValueError for another word."""
     if name.endswith(".py"):
         return _of_file(Path(name))
+    if (Path(name) / MANIFEST).is_file():
+        return own.recipe_of(Path(name))
     return _module(name).recipe()
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from opengato.core.episode import Episode
 from opengato.envs import find_task
+from opengato.envs.registry import adopt, for_workers
 from opengato.rollout.policies import AnyPolicy, as_policy
 from opengato.rollout.run import rollout
 
@@ -98,10 +99,9 @@ def _collect_chunk(job: CollectJob) -> tuple[list[Episode], int]:
 
 def _ordered(jobs: list[CollectJob], workers: int) -> Iterator[tuple[list[Episode], int]]:
     """Results of `_collect_chunk` in order, with a bounded number of chunks under way or waiting to be read."""
-    # Fresh interpreters: a fork would inherit threads and locks of whatever the caller has loaded (torch, GL).
-    context = multiprocessing.get_context("spawn")
+    sent = for_workers(job.task for job in jobs)
     waiting, running = deque(jobs), deque[tuple[CollectJob, Future]]()
-    pool = ProcessPoolExecutor(workers, mp_context=context)
+    pool = _pool(workers, sent)
     try:
         while waiting or running:
             while waiting and len(running) < 4 * workers:
@@ -113,8 +113,8 @@ def _ordered(jobs: list[CollectJob], workers: int) -> Iterator[tuple[list[Episod
                 # Nobody says which process died, and all chunks under way are lost: this one again, by itself, the
                 # others in a fresh pool.
                 pool.shutdown()
-                result = _collect_alone(job, context)
-                pool = ProcessPoolExecutor(workers, mp_context=context)
+                result = _collect_alone(job, sent)
+                pool = _pool(workers, sent)
                 lost = [isinstance(other.exception(), BrokenProcessPool) for _, other in running]
                 running = deque(
                     (other, pool.submit(_collect_chunk, other) if is_lost else done)
@@ -129,8 +129,15 @@ def _ordered(jobs: list[CollectJob], workers: int) -> Iterator[tuple[list[Episod
         pool.shutdown(cancel_futures=True)
 
 
-def _collect_alone(job: CollectJob, context: multiprocessing.context.BaseContext) -> tuple[list[Episode], int]:
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
+def _pool(workers: int, sent: bytes) -> ProcessPoolExecutor:
+    """Processes that know the registered tasks in `sent`."""
+    # Fresh interpreters: a fork would inherit threads and locks of whatever the caller has loaded (torch, GL).
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=adopt, initargs=(sent,))
+
+
+def _collect_alone(job: CollectJob, sent: bytes) -> tuple[list[Episode], int]:
+    with _pool(1, sent) as pool:
         try:
             return pool.submit(_collect_chunk, job).result()
         except BrokenProcessPool as error:

@@ -105,5 +105,5 @@ def sample_uniform(spec: ArraySpec, rng: np.random.Generator) -> np.ndarray:
     if spec.num_values is not None:
         return np.asarray(rng.integers(spec.num_values, size=spec.shape), spec.dtype)
     if spec.kind == "continuous" and spec.low is not None and spec.high is not None:
-        return np.asarray(rng.uniform(spec.low, spec.high, spec.shape), spec.dtype)
+        return np.asarray(rng.uniform(*spec.bounds, spec.shape), spec.dtype)
     raise ValueError(f"cannot draw a random {spec.kind} value for {spec.name!r}: it is not discrete and has no bounds")

@@ -16,6 +16,7 @@ from typing import Any
 from opengato.core.environment import TaskInfo
 from opengato.core.policy import Observed, Values
 from opengato.envs import family_of
+from opengato.envs.registry import adopt, for_workers
 from opengato.rollout.seats import Begun, LocalSeats, Seats, Stepped
 
 _idle: list[_Worker] = []
@@ -29,7 +30,7 @@ class ProcessSeats(Seats):
 
     def __init__(self, task: TaskInfo, count: int, processes: int) -> None:
         self._workers = [_idle.pop() if _idle else _Worker() for _ in range(min(count, processes))]
-        self._ask("open", dict.fromkeys(range(count), task))
+        self._ask("open", dict.fromkeys(range(count), (task, for_workers([task.id]))))
 
     def env(self, number: int) -> None:
         return None
@@ -117,7 +118,8 @@ def _serve(line: Connection) -> None:
             return
         try:
             if call == "open":
-                task: TaskInfo = next(iter(part.values()))
+                task, registrations = next(iter(part.values()))
+                adopt(registrations)
                 seats, answer = LocalSeats(family_of(task.id), task, len(part)), dict.fromkeys(part)
             elif call == "close":
                 if seats is not None:

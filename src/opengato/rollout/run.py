@@ -31,9 +31,10 @@ def disturb(values: Values, specs: dict[str, ArraySpec], level: float, rng: np.r
     executed = dict(values)
     for name, spec in specs.items():
         if spec.kind == "continuous":
-            half_range = 1.0 if spec.low is None or spec.high is None else (spec.high - spec.low) / 2
+            low, high = spec.bounds
+            half_range = 1.0 if spec.low is None or spec.high is None else (high - low) / 2
             noisy = values[name] + level * half_range * rng.standard_normal(spec.shape)
-            executed[name] = np.clip(noisy, spec.low, spec.high).astype(spec.dtype)
+            executed[name] = np.clip(noisy, low, high).astype(spec.dtype)
         elif spec.kind == "discrete" and rng.random() < level:
             executed[name] = sample_uniform(spec, rng)
     return executed

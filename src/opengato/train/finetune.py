@@ -21,11 +21,10 @@ from opengato.agent.model import Agent
 from opengato.agent.model import Config as AgentConfig
 from opengato.core.batch import PackedBatch
 from opengato.core.config import plugin, to_json
-from opengato.core.episode import ArraySpec
+from opengato.core.episode import ArraySpec, specs_from_json
 from opengato.core.serialize import Role, Serializer
 from opengato.data.loader import Loader, LoaderConfig
 from opengato.data.mixture import Mixture, MixtureConfig, SourceConfig
-from opengato.data.shard import specs_from_json
 from opengato.data.store import EpisodeStore, sha256_file
 from opengato.nn import lora
 from opengato.train import loop

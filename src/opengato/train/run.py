@@ -30,11 +30,12 @@ from opengato.train.prepare import collect_store, fit_statistics, import_stores
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
-    """Everything a run needs. `weights` are shares of positions; keys of `collect` and names in `imports` are sources.
+    """Everything a run needs. `weights` are shares of positions; `collect`, `imports` and `stores` name the sources.
 
     A source of weight 0 is left out: not brought, not measured, not mixed. `rules` are the data rules of sources, the
     default ones where it names none. Collected data lie in `DATA/<recipe>/<source>`, with `collected` in the place of
-    the recipe's name where recipes share them; imported corpora in `DATA/<source>/train`.
+    the recipe's name where recipes share them; imported corpora in `DATA/<source>/train`; `stores` are folders of
+    episodes that lie where they are.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Recipe:
     collect: dict[str, tuple[CollectJob, ...]] = field(default_factory=dict)
     collected: str | None = None
     imports: tuple[str, ...] = ()
+    stores: dict[str, str] = field(default_factory=dict)
     task_weights: dict[str, dict[str, float]] = field(default_factory=dict)
     rules: dict[str, Rules] = field(default_factory=dict)
     loader: LoaderConfig = field(default_factory=LoaderConfig)
@@ -50,7 +52,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name in self.weights:
-            choose(name, [*self.collect, *self.imports], what="source in `weights`")
+            choose(name, [*self.collect, *self.imports, *self.stores], what="source in `weights`")
         for name, rules in self.rules.items():
             if rules != Rules():
                 choose(name, self.weights, what="source in `rules`")
@@ -69,6 +71,8 @@ class Recipe:
 
     def folder(self, source: str, data: Path) -> Path:
         """Where the training episodes of a source lie."""
+        if source in self.stores:
+            return Path(self.stores[source])
         own = data / (self.collected or self.name) / source
         return own if source in self.collect else data / source / "train"
 
@@ -117,7 +121,8 @@ def with_statistics(recipe: Recipe, data: Path) -> Recipe:
     empty = {name: modality for name, modality in standardised(agent).items() if not modality.statistics}
     if not empty:
         return recipe
-    statistics = fit_statistics([recipe.folder(name, data) for name in recipe.collect if name in recipe.used])
+    episodes = [name for name in (*recipe.collect, *recipe.stores) if name in recipe.used]
+    statistics = fit_statistics([recipe.folder(name, data) for name in episodes])
     fitted = {name: dataclasses.replace(modality, statistics=statistics) for name, modality in empty.items()}
     agent = dataclasses.replace(agent, modalities={**agent.modalities, **fitted})
     return dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, agent=agent))

@@ -6,35 +6,37 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from opengato.core.config import plugins
 from opengato.core.environment import TaskInfo
-from opengato.envs import all_tasks, find_task
+from opengato.envs import all_tasks, families, find_task
 from opengato.evaluators import contract
 from opengato.evaluators.acting import Player, demonstration, policy_of
 from opengato.evaluators.report import NORMALISED, TaskResult
 from opengato.evaluators.statistics import Interval, bootstrap_mean, proportion
-from opengato.evaluators.tables import OF_HUMAN
+from opengato.evaluators.tables import OF_HUMAN, RAW
 from opengato.rollout import TRAIN_SEED, rollout
 
 
 class Evaluator(contract.Evaluator):
     """Score = (mean return - random) / (expert - random), with a bootstrap interval over episodes.
 
-    Random and expert are the measured means of the family's `scores.json` and count as exact. Success is that of any
-    step of the episode, with Wilson's interval.
+    Random and expert are the measured means of the family's `scores.json` and count as exact; where one of them is not
+    known, the mean return itself is reported. Success is that of any step of the episode, with Wilson's interval.
     """
 
     counted = "return"
 
     def families(self) -> list[str]:
-        return plugins("envs")
+        return families()
 
     def tasks(self, family: str) -> list[str]:
         return [task.id for task in all_tasks(family)]
 
     def unfit(self, task_id: str) -> str | None:
+        task = find_task(task_id)
+        if not is_anchored(task):
+            return None
         try:
-            find_task(task_id).normalise(0.0)
+            task.normalise(0.0)
         except ValueError as error:
             return str(error)
         return None
@@ -66,32 +68,65 @@ class Evaluator(contract.Evaluator):
                 yield "success", float(episode.success)
 
     def summarise(self, task_id: str, samples: contract.Samples, settings: contract.Settings) -> TaskResult:
-        """The normalised score of the episodes; ValueError if there is none, since every one was given up."""
-        return score(find_task(task_id), samples, settings)
+        """The score of the episodes; ValueError if there is none, since every one was given up."""
+        task = find_task(task_id)
+        return score(task, samples, settings) if is_anchored(task) else raw(task, samples, settings)
 
 
-def score(task: TaskInfo, samples: contract.Samples, settings: contract.Settings) -> TaskResult:
-    """The result of a task with known anchors, from the returns, lengths and successes of its episodes."""
+def is_anchored(task: TaskInfo) -> bool:
+    """Whether it is known what random actions and an expert reach, so that a return can be held against them."""
+    return task.random_score is not None and task.expert_score is not None
+
+
+def raw(task: TaskInfo, samples: contract.Samples, settings: contract.Settings) -> TaskResult:
+    """The result of a task that lacks an anchor: its mean return."""
+    figures, notes = describe(task, samples, settings)
+    anchors = {"random": task.random_score, "expert": task.expert_score}
+    return TaskResult(
+        task=task.id,
+        metric=RAW,
+        score=figures["return"],
+        figures=figures,
+        references={name: known.mean for name, known in anchors.items() if known is not None},
+        samples={name: tuple(values) for name, values in samples.items()},
+        num_samples=len(samples["return"]),
+        seed=settings.seed,
+        notes=notes,
+    )
+
+
+def describe(
+    task: TaskInfo, samples: contract.Samples, settings: contract.Settings
+) -> tuple[dict[str, Interval], dict[str, str]]:
+    """Return, length and success of a task's episodes, and what is to be said of them; ValueError if there are none."""
     returns = samples.get("return", ())
-    if not returns or task.random_score is None or task.expert_score is None:
-        raise ValueError(f"task {task.id!r}: {len(returns)} episodes finished, expected at least one and both anchors")
-    random, expert = task.random_score.mean, task.expert_score.mean
+    if not returns:
+        raise ValueError(f"task {task.id!r}: 0 episodes finished, expected at least one; the policy gave up all")
     rng = np.random.default_rng(settings.seed)
-    mean = bootstrap_mean(returns, rng)
     figures = {
-        "return": mean,
+        "return": bootstrap_mean(returns, rng),
         "return std": Interval(value=float(np.std(returns))),
         "length": bootstrap_mean(samples["length"], rng),
     }
     if "success" in samples:
         figures["success"] = proportion(int(sum(samples["success"])), len(samples["success"]))
+    notes = {"expert": task.expert or "unnamed"}
+    if len(returns) < settings.episodes:
+        notes["given up"] = f"{settings.episodes - len(returns)} of {settings.episodes} episodes, by the policy itself"
+    return figures, notes
+
+
+def score(task: TaskInfo, samples: contract.Samples, settings: contract.Settings) -> TaskResult:
+    """The result of a task with known anchors, from the returns, lengths and successes of its episodes."""
+    figures, notes = describe(task, samples, settings)
+    assert task.random_score is not None
+    assert task.expert_score is not None
+    random, expert = task.random_score.mean, task.expert_score.mean
+    returns, mean = samples["return"], figures["return"]
     references = {"random": random, "expert": expert}
     if task.human_score is not None and task.human_score > random:
         references["human"] = task.human_score
         figures[OF_HUMAN] = mean.scaled(random, task.human_score - random)
-    notes = {"expert": task.expert or "unnamed"}
-    if len(returns) < settings.episodes:
-        notes["given up"] = f"{settings.episodes - len(returns)} of {settings.episodes} episodes, by the policy itself"
     return TaskResult(
         task=task.id,
         metric=NORMALISED,

@@ -54,12 +54,13 @@ class ContinuousActionCodec(Codec):
     def num_positions(self, spec: ArraySpec) -> int | None:
         return 1
 
-    def _bounds(self, spec: ArraySpec) -> tuple[float, float]:
+    def _bounds(self, spec: ArraySpec) -> tuple[np.ndarray, np.ndarray]:
         if spec.size > self.config.size:
             raise ValueError(f"{spec.name!r} holds {spec.size} numbers; this model has room for {self.config.size}")
         if spec.low is None or spec.high is None:
             raise ValueError(f"action {spec.name!r} has no bounds; give its spec `low` and `high`")
-        return spec.low, spec.high
+        low, high = spec.bounds
+        return low.reshape(-1), high.reshape(-1)
 
     def encode(self, values: Any, spec: ArraySpec, role: Role) -> tuple[np.ndarray, np.ndarray]:
         low, high = self._bounds(spec)

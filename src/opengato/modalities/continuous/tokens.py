@@ -43,7 +43,8 @@ class ContinuousCodec(TokenCodec):
         self.num_ids = config.bins
 
     def _companded(self, spec: ArraySpec) -> bool:
-        return spec.low is None or spec.high is None or spec.low < -1 or spec.high > 1
+        low, high = spec.bounds
+        return bool(low.min() < -1 or high.max() > 1)
 
     def num_positions(self, spec: ArraySpec) -> int | None:
         return spec.size
@@ -68,16 +69,12 @@ class ContinuousCodec(TokenCodec):
         x = from_bins(payload, self.config.bins)
         if self._companded(spec):
             x = expand(x, self.config.mu, self.config.maximum)
-        return np.clip(x, *_bounds(spec)).reshape(spec.shape).astype(spec.dtype)
+        return np.clip(x.reshape(spec.shape), *spec.bounds).astype(spec.dtype)
 
     def allowed(self, spec: ArraySpec) -> np.ndarray:
-        """The bins from that of the lower bound to that of the upper one."""
+        """The bins from that of the lowest bound to that of the highest one."""
         edge = self.config.maximum  # what has no bound is companded
-        first, last = self.bins(np.nan_to_num(_bounds(spec), posinf=edge, neginf=-edge), spec)
+        low, high = spec.bounds
+        first, last = self.bins(np.nan_to_num([low.min(), high.max()], posinf=edge, neginf=-edge), spec)
         bin_ids = np.arange(self.num_ids)
         return (bin_ids >= first) & (bin_ids <= last)
-
-
-def _bounds(spec: ArraySpec) -> np.ndarray:
-    """Lowest and highest value of a spec (2,), infinite where it has no bound."""
-    return np.array([-np.inf if spec.low is None else spec.low, np.inf if spec.high is None else spec.high])

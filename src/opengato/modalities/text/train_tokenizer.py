@@ -98,7 +98,7 @@ def sentences(cache: Path) -> Iterator[str]:
     rng = random.Random(0)
     lines = [mission(rng) for _ in range(MISSIONS)]
     lines += [robot_instruction(rng) for _ in range(MISSIONS // 3)]
-    for name in plugins("sources"):
+    for name in plugins("sources", offering="Source"):
         for split, episode in plugin("sources", name).Source().episodes(cache):
             if split == "train":
                 lines += _lines(episode)
