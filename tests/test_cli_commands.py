@@ -155,10 +155,16 @@ def test_data(capsys: Output) -> None:
 def test_collect_and_inspect(capsys: Output) -> None:
     words = f"collect {TASK} --episodes 3 --workers 1 --noise 0 0.1 --seed 2000000 --out store --json"
     assert cli.main(words.split()) == 0
-    assert json.loads(capsys.readouterr().out) == {"out": "store", "episodes": 3, "tasks": {TASK: 3}}
+    said = json.loads(capsys.readouterr().out)
+    assert (said["out"], said["episodes"], said["tasks"], said["missing"]) == ("store", 3, {TASK: 3}, {})
+    [about] = said["stores"]
+    assert (about["asked"], about["collected"], about["lost"], about["given_up"]) == (3, 3, [], {})
     store = EpisodeStore("store")
     assert [episode.provenance["seed"] for episode in store] == [2_000_000, 2_000_001, 2_000_002]
-    assert "is not empty" in wrong(capsys, *words.split())
+    assert cli.main(words.split()) == 0, "the same command finds all that it wants"
+    assert json.loads(capsys.readouterr().out) == said
+    assert EpisodeStore("store").fingerprint == store.fingerprint
+    assert "is not empty" in wrong(capsys, *words.replace("0.1", "0.2").split())
 
     assert cli.main("inspect store --row 1 --json".split()) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

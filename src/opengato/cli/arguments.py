@@ -273,7 +273,7 @@ SECTIONS: dict[str, dict[str, tuple[type, str]]] = {
     },
     "Tasks and data": {
         "tasks": (Tasks, "opengato.cli.tasks:tasks"),
-        "collect": (Collect, "opengato.cli.data:collect"),
+        "collect": (Collect, "opengato.cli.collecting:collect"),
         "import": (Import, "opengato.cli.data:import_corpus"),
         "data stats": (DataStats, "opengato.cli.data:stats"),
         "data show": (DataShow, "opengato.cli.data:show"),
