@@ -50,6 +50,8 @@ class ScriptedCrew(Crew):
         if not able:
             time.sleep(min(seconds, 0.01))
             return []
+        if seconds == 0:
+            return list(able)
         order = self.generator.permutation(len(able))
         return [able[i] for i in order[: self.generator.integers(1, len(able) + 1)]]
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -11,11 +15,12 @@ from opengato.rollout import CollectJob, Limits, LocalCrew, Outcome, RandomPolic
 from opengato.rollout.workers import WorkerDied
 from tests.crew import DIE, HANG, ScriptedCrew, ScriptedWorker, Trouble, collected
 from tests.data.fakes import assert_equal
+from tests.house import PACKAGE, ROOT
 
-QUICK = Limits(seconds=0.05)
+PATIENT, QUICK = Limits(seconds=60), Limits(seconds=0.05)
 
 
-def play_all(jobs: list[CollectJob], crew: ScriptedCrew, limits: Limits = QUICK) -> list[tuple[int, Outcome]]:
+def play_all(jobs: list[CollectJob], crew: ScriptedCrew, limits: Limits = PATIENT) -> list[tuple[int, Outcome]]:
     return [event for event in supervise(jobs, crew, limits) if event is not None]
 
 
@@ -72,7 +77,7 @@ def test_an_episode_beyond_the_limit_is_lost_and_the_others_go_on() -> None:
         return HANG if seed in (100, 117) else collected(job, seed)
 
     crew = ScriptedCrew(2, script)
-    events = [outcome for _, outcome in play_all(jobs_of(20), crew)]
+    events = [outcome for _, outcome in play_all(jobs_of(20), crew, QUICK)]
     assert sorted(outcome.seed for outcome in events) == list(range(100, 120))
     lost = {outcome.seed: outcome.cause for outcome in events if outcome.kind == "lost"}
     assert lost == dict.fromkeys((100, 117), "it took longer than 0.05 s")
@@ -148,3 +153,34 @@ def test_real_processes_that_hang_crash_or_raise(capfd: pytest.CaptureFixture[st
             assert_equal(outcome.episode, expected[seed])
     assert outcomes.keys() == set(range(9))
     assert "what simulators print" not in capfd.readouterr().out, "it would stand between what a program reads"
+
+
+HANGS = """
+from opengato.rollout import CollectJob
+from opengato.rollout.workers import LocalWorker
+from tests.crew import Trouble
+
+if __name__ == "__main__":
+    worker = LocalWorker()
+    worker.start(CollectJob(task="babyai/GoToObj", episodes=1, policy=Trouble(), seed=1))
+    worker.receive()
+    print(worker.process.pid, flush=True)
+    worker.receive()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can arrange that")
+def test_a_worker_that_hangs_does_not_outlive_a_killed_caller(tmp_path: Path) -> None:
+    pytest.importorskip("minigrid")
+    script = tmp_path / "hangs.py"
+    script.write_text(HANGS)
+    settings = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), str(ROOT)])}
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=settings) as caller:
+        assert caller.stdout is not None
+        status = Path("/proc", caller.stdout.readline().strip(), "status")
+        assert "State:\tZ" not in status.read_text()
+        caller.kill()
+    until = time.monotonic() + 20
+    while status.exists() and "State:\tZ" not in status.read_text():  # a zombie waits to be buried, and does nothing
+        assert time.monotonic() < until
+        time.sleep(0.05)

@@ -24,7 +24,9 @@ TASK = "babyai/GoToRedBallNoDists"
 
 @pytest.fixture(scope="module")
 def crew() -> Iterator[RayCrew]:
-    made: Any = RayCrew(2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_worker_niceness", "0")  # on a busy machine, nice actors would hardly run
+        made: Any = RayCrew(2)
     yield made
     made.ray.shutdown()
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import signal
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
@@ -14,6 +16,7 @@ from opengato.rollout.collect import CollectJob, Outcome, play
 
 Ready = Literal["ready"]
 READY: Ready = "ready"
+PR_SET_PDEATHSIG = 1  # of prctl(2)
 GRACE_SECONDS = 5.0  # a process that was killed, or whose pipe has closed, is gone by then
 
 
@@ -107,6 +110,7 @@ def _death(exit_code: int | None) -> str:
 
 def _serve(pipe: Connection) -> None:
     """What a process does: play what it is given until nobody gives it more."""
+    _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the caller decides
     os.dup2(2, 1)  # what simulators print must not stand between what a program reads
     try:
@@ -117,3 +121,9 @@ def _serve(pipe: Connection) -> None:
                 pipe.send(outcome)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the caller is gone
+
+
+def _die_with_parent() -> None:
+    """Let the system end this process when its caller is killed: one that hangs never sees that the pipe is closed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
