@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from opengato.rollout import (
     CollectJob,
     ExpertPolicy,
     Observed,
+    Outcome,
     Policy,
     RandomPolicy,
     Values,
@@ -238,6 +240,23 @@ def test_an_error_costs_the_episode_that_it_comes_from() -> None:
     expected = list(rollout(DISCRETE, RandomPolicy(), episodes=4, seed=3, max_steps=5))
     found = [replace(o.episode, provenance=e.provenance) for o, e in zip(outcomes, expected, strict=True) if o.episode]
     assert_same(found, [expected[0], *expected[2:]])
+
+
+def test_outcomes_cross_a_pipe_without_the_specs_that_both_sides_have() -> None:
+    job = CollectJob(task=DISCRETE, episodes=2)
+    ours = list(play(job))
+    theirs: list[Outcome] = [pickle.loads(pickle.dumps(outcome)) for outcome in ours]
+    assert_same([o.episode for o in theirs if o.episode], [o.episode for o in ours if o.episode])
+    task = find_task(DISCRETE)
+    assert all(o.episode and o.episode.observation_specs is task.observation_specs for o in theirs)
+    assert all(o.episode and o.episode.action_specs is task.action_specs for o in theirs)
+    assert b"agent stands in" not in pickle.dumps(ours[0]), "words of the spec"
+    episode = ours[0].episode
+    assert episode is not None
+    strange = replace(episode, action_specs={"action": replace(task.action_specs["action"], num_values=9)})
+    kept = pickle.loads(pickle.dumps(Outcome(seed=0, kind="collected", episode=strange))).episode
+    assert kept.action_specs == strange.action_specs
+    assert kept.observation_specs == strange.observation_specs
 
 
 def test_a_digest_is_that_of_what_is_told_seen_and_done(tmp_path: Path) -> None:

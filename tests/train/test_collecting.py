@@ -180,6 +180,21 @@ def test_more_episodes_and_tasks_add_to_a_store(tmp_path: Path) -> None:
     assert len(crew.played) == 8
 
 
+def test_what_was_whole_is_not_while_more_is_added(tmp_path: Path) -> None:
+    run(tmp_path, jobs_of(5, 5), ScriptedCrew(2))
+
+    def script(job: CollectJob, seed: int) -> Outcome | str:
+        if seed == 107:
+            raise MemoryError
+        return collected(job, seed)
+
+    with pytest.raises(MemoryError):
+        run(tmp_path, jobs_of(8, 8), ScriptedCrew(1, script))
+    with pytest.raises(ValueError, match="asks for 5"):
+        run(tmp_path, jobs_of(5, 5), ScriptedCrew(2))
+    assert run(tmp_path, jobs_of(8, 8), ScriptedCrew(2)).collected == 16
+
+
 def test_a_store_of_something_else_is_refused(tmp_path: Path) -> None:
     run(tmp_path / "a", jobs_of(5, 5), ScriptedCrew(2))
     for jobs, said in (
@@ -234,7 +249,7 @@ def test_a_task_that_is_given_up_is_begun_again_by_the_next_run(tmp_path: Path) 
     assert summary.given_up.keys() == {A}
     assert summary.lost == []
     assert summary.tasks == {A: 6, B: 25}
-    assert "complete" not in read_manifest(tmp_path)["extra"]
+    assert read_manifest(tmp_path)["extra"]["complete"] is None
     summary = run(tmp_path, jobs_of(), ScriptedCrew(2))
     assert (summary.tasks, summary.given_up) == ({A: 40, B: 25}, {})
     assert sorted(content(tmp_path)) == sorted((job.task, 100 + i) for job in jobs_of() for i in range(job.episodes))
@@ -267,6 +282,10 @@ def test_a_missing_simulator_is_named_before_anything_happens(tmp_path: Path, mo
     with pytest.raises(ValueError, match="did you mean 'babyai/GoToObj'"):
         run(tmp_path / "a", [CollectJob(task="babyai/GoToOb", episodes=1)], ScriptedCrew(2))
     assert not (tmp_path / "a").exists()
+    monkeypatch.undo()
+    run(tmp_path / "a", jobs_of(), ScriptedCrew(2))
+    monkeypatch.setattr(collecting, "lacking", lambda family: f"{family.name} is not installed")
+    assert run(tmp_path / "a", jobs_of(), ScriptedCrew(2)).collected == 65, "whole stores need no simulator"
 
 
 def test_what_waits_for_its_turn_survives_on_disk(tmp_path: Path) -> None:

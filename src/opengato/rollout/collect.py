@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import warnings
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from opengato.core.environment import Family
 from opengato.core.episode import Episode
+from opengato.envs import find_task
 from opengato.rollout.policies import AnyPolicy, as_policy
 from opengato.rollout.run import rollout
 
 TRAIN_SEED = 1_000_000
 """Training episodes have seeds from here on; evaluation uses [0, TRAIN_SEED)."""
+
+LONGEST_CAUSE = 300  # characters
 
 
 def collect(
@@ -75,6 +79,29 @@ class Outcome:
     episode: Episode | None = None
     cause: str = ""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The specs of the task stay here: whoever reads the pickle has them, and all its episodes share them."""
+        return _unpickled, (self.seed, self.kind, _with_specs(self.episode, known=False), self.cause)
+
+
+def _unpickled(seed: int, kind: Any, episode: Episode | None, cause: str) -> Outcome:
+    return Outcome(seed=seed, kind=kind, episode=_with_specs(episode, known=True), cause=cause)
+
+
+def _with_specs(episode: Episode | None, *, known: bool) -> Episode | None:
+    """An episode with the specs of its task, or with none; other specs than the task's are left as they are."""
+    if episode is None:
+        return None
+    task = _task(episode.task)
+    mine, none = (task.observation_specs, task.action_specs), ({}, {})
+    if (episode.observation_specs, episode.action_specs) != (none if known else mine):
+        return episode
+    observation_specs, action_specs = mine if known else none
+    return replace(episode, observation_specs=observation_specs, action_specs=action_specs)
+
+
+_task = functools.cache(find_task)  # it looks at folders, too slow for every episode
+
 
 def play(job: CollectJob) -> Generator[Outcome]:
     """The outcome of each seed of a job, in order; an error costs the episode that it comes from."""
@@ -87,7 +114,7 @@ def play(job: CollectJob) -> Generator[Outcome]:
                 yield _judged(job, seed, episode)
                 seed += 1
         except Exception as error:  # simulators fail in any way
-            yield Outcome(seed=seed, kind="lost", cause=f"{type(error).__name__}: {error}")
+            yield Outcome(seed=seed, kind="lost", cause=f"{type(error).__name__}: {error}"[:LONGEST_CAUSE])
             seed += 1
         finally:
             run.close()

@@ -87,12 +87,8 @@ def collect_stores(
     an error, it keeps every finished episode; killed, all but those of the last minute. ImportError if a simulator is
     missing, ValueError or FileExistsError for a folder that holds something else.
     """
-    for task in dict.fromkeys(job.task for jobs in plans.values() for job in jobs):
-        find_task(task)
-    for family in dict.fromkeys(job.task.partition("/")[0] for jobs in plans.values() for job in jobs):
-        if why := lacking(family_of(f"{family}/")):
-            raise ImportError(why)
     open_plans = {folder: jobs for folder, jobs in plans.items() if not is_complete(folder, jobs, dedupe=dedupe)}
+    _check([job for jobs in open_plans.values() for job in jobs])
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         found = {folder: stack.enter_context(_Collection(folder, jobs, dedupe)) for folder, jobs in open_plans.items()}
@@ -101,6 +97,13 @@ def collect_stores(
         _collect(list(found.values()), crew, limits or Limits(), stop, bars)
     given_up = {folder: collection.given_up_tasks() for folder, collection in found.items()}
     return [summarise(folder, jobs, given_up.get(folder, {})) for folder, jobs in plans.items()]
+
+
+def _check(jobs: Sequence[CollectJob]) -> None:
+    """Raise for what would fail in every worker: unknown tasks, simulators that are not there."""
+    for family in dict.fromkeys(find_task(job.task).family for job in jobs):
+        if why := lacking(family_of(f"{family}/")):
+            raise ImportError(why)
 
 
 def summarise(folder: Path, jobs: Sequence[CollectJob], given_up: dict[str, str]) -> Summary:
@@ -128,7 +131,9 @@ class _Collection:
         self.folder, self.jobs, self.dedupe = folder, jobs, dedupe
         self.accounts = open_accounts(folder, jobs, dedupe=dedupe)
         self.ledger = [account.facts for account in self.accounts]
-        self.writer = StoreWriter(folder, {"licence": "made by this machine", "synthetic": _about(jobs)})
+        # No plan is complete while another adds to what it brought.
+        extra = {"licence": "made by this machine", "synthetic": _about(jobs), "complete": None}
+        self.writer = StoreWriter(folder, extra)
         self.ahead = Ahead(folder / AHEAD)
         held = EpisodeStore(folder) if dedupe and len(self.writer) else ()
         self.seen = {digest(episode) for episode in held}
@@ -211,7 +216,7 @@ def _collect(collections: list[_Collection], crew: Crew, limits: Limits, stop: S
             if event is not None:
                 collection, number, _ = work[event[0]]
                 collection.take(number, event[1])
-                _count(bars, lines[collection], event[1])
+                _count(bars, lines[collection], collection.jobs[number].task, event[1])
             if time.monotonic() >= look:
                 for collection in collections:
                     collection.save()
@@ -222,13 +227,14 @@ def _collect(collections: list[_Collection], crew: Crew, limits: Limits, stop: S
 def _line(bars: Progress, collection: _Collection) -> TaskID:
     total = sum(job.episodes for job in collection.jobs)
     known = total - sum(job.episodes for _, job in collection.missing())
-    return bars.add_task(collection.folder.name, total=total, completed=known, losses=0)
+    return bars.add_task(collection.folder.name, total=total, completed=known, start=False, losses=0)
 
 
-def _count(bars: Progress, line: TaskID, outcome: Outcome) -> None:
+def _count(bars: Progress, line: TaskID, task: str, outcome: Outcome) -> None:
     if outcome.kind == "given up":
-        bars.console.print(f"given up: {outcome.cause}", highlight=False, markup=False)
+        bars.console.print(f"given up: {task}: {outcome.cause}", highlight=False, markup=False)
         return
+    bars.start_task(line)  # its clock does not count the time of the families before it
     bars.advance(line)
     if outcome.kind == "lost":
         bars.update(line, losses=bars.tasks[line].fields["losses"] + 1)
