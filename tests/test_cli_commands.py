@@ -15,12 +15,15 @@ import pytest
 from PIL import Image
 
 from opengato import cli
-from opengato.cli import chat, machine, positions
+from opengato.cli import chat, collecting, machine, positions
 from opengato.cli.arguments import Chat
 from opengato.core.episode import document
 from opengato.data.documents import Document
 from opengato.data.packing import pack
 from opengato.data.store import EpisodeStore, StoreWriter
+from opengato.envs import all_tasks
+from opengato.rollout import CollectJob, LocalCrew
+from opengato.train.collecting import Summary
 from tests import tiny
 from tests.test_cli import Output, elsewhere, wrong  # noqa: F401 - `elsewhere` is a fixture
 from tests.tiny import toy_episode
@@ -155,10 +158,16 @@ def test_data(capsys: Output) -> None:
 def test_collect_and_inspect(capsys: Output) -> None:
     words = f"collect {TASK} --episodes 3 --workers 1 --noise 0 0.1 --seed 2000000 --out store --json"
     assert cli.main(words.split()) == 0
-    assert json.loads(capsys.readouterr().out) == {"out": "store", "episodes": 3, "tasks": {TASK: 3}}
+    said = json.loads(capsys.readouterr().out)
+    assert (said["out"], said["episodes"], said["tasks"], said["missing"]) == ("store", 3, {TASK: 3}, {})
+    [about] = said["stores"]
+    assert (about["asked"], about["collected"], about["lost"], about["given_up"]) == (3, 3, [], {})
     store = EpisodeStore("store")
     assert [episode.provenance["seed"] for episode in store] == [2_000_000, 2_000_001, 2_000_002]
-    assert "is not empty" in wrong(capsys, *words.split())
+    assert cli.main(words.split()) == 0, "the same command finds all that it wants"
+    assert json.loads(capsys.readouterr().out) == said
+    assert EpisodeStore("store").fingerprint == store.fingerprint
+    assert "is not empty" in wrong(capsys, *words.replace("0.1", "0.2").split())
 
     assert cli.main("inspect store --row 1 --json".split()) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -178,6 +187,38 @@ def test_collect_and_inspect(capsys: Output) -> None:
     assert f"task {TASK}, episode" in text
     assert re.search(r"choice +\* action +\d", text)
     assert "rows 0 to" in wrong(capsys, "inspect", "store", "--row", "99")
+
+
+def test_collect_all_takes_what_can_be_played_here(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    """Of every family that has its simulator, and of tasks of several families, to a store for each."""
+    asked: dict[Path, list[CollectJob]] = {}
+
+    def collect_stores(plans: dict[Path, list[CollectJob]], crew: LocalCrew, *_: object, **__: object) -> list[Summary]:
+        asked.clear()
+        asked.update(plans)
+        return [Summary(folder="data/babyai", asked=9, tasks={TASK: 7}, dropped=1, given_up={TASK: "it burnt"})]
+
+    monkeypatch.setattr(collecting, "collect_stores", collect_stores)
+    no_robots = lambda family: "install robots" if family.name == "metaworld" else None  # noqa: E731
+    monkeypatch.setattr(collecting, "lacking", no_robots)
+    assert cli.main("collect all --episodes 5 --min-return 0.5 --out data".split()) == cli.FAILED, "a task is given up"
+    seen = capsys.readouterr()
+    assert seen.out == "data/babyai: 7 of 9 episodes, 1 tasks; 1 dropped by the expert\n"
+    assert "metaworld is left out: install robots" in seen.err
+    assert f"given up: {TASK}: it burnt" in seen.err
+    assert Path("data/metaworld") not in asked
+    able = [task.id for task in all_tasks("babyai") if task.expert]
+    assert [job.task for job in asked[Path("data/babyai")]] == able
+    assert {(job.episodes, job.min_return) for job in asked[Path("data/babyai")]} == {(5, 0.5)}
+
+    assert cli.main(["collect", "babyai/GoTo*", "metaworld/reach", "--out", "data", "--json"]) == cli.FAILED
+    assert asked.keys() == {Path("data/babyai"), Path("data/metaworld")}
+    assert json.loads(capsys.readouterr().out)["stores"][0]["given_up"] == {TASK: "it burnt"}
+    cli.main(["collect", "babyai/GoTo*", "--out", "data"])
+    assert asked.keys() == {Path("data")}
+    monkeypatch.setattr(collecting, "lacking", lambda family: "install it")
+    assert cli.main(["collect", "all"]) == cli.FAILED
+    assert "no simulator is installed" in capsys.readouterr().err
 
 
 def test_inspect_names_pictures_and_texts(capsys: Output) -> None:

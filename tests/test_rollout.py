@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import warnings
+import pickle
 from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -12,20 +13,24 @@ import numpy as np
 import pytest
 
 from opengato.core.environment import ExpertFailed, TaskInfo
-from opengato.core.episode import ArraySpec, Episode
+from opengato.core.episode import ArraySpec, Episode, document
+from opengato.data.store import EpisodeStore, StoreWriter
 from opengato.envs import family_of, find_task
 from opengato.rollout import (
     TRAIN_SEED,
     CollectJob,
     ExpertPolicy,
     Observed,
+    Outcome,
     Policy,
     RandomPolicy,
     Values,
     as_policy,
     collect,
-    collect_many,
+    digest,
     disturb,
+    lacking,
+    play,
     rollout,
 )
 
@@ -204,40 +209,88 @@ def test_frames_are_shown_after_the_reset_and_after_each_step() -> None:
     assert frames == [(i, (32, 32, 3)) for i, length in enumerate(lengths) for _ in range(length + 1)]
 
 
-def test_collecting_in_processes_gives_the_same_episodes_in_order() -> None:
-    plan = [
-        CollectJob(task=DISCRETE, episodes=5, noise=(0.0, 0.2)),
-        CollectJob(task=CONTINUOUS, episodes=3, policy="random", max_steps=30, only_success=True, seed=7),
+def test_a_job_has_an_outcome_for_each_seed_in_order() -> None:
+    job = CollectJob(task=DISCRETE, episodes=7, seed=0, policy=GivesUp())
+    assert [(o.seed, o.kind) for o in play(job)] == [
+        (seed, "collected" if seed % 3 == 2 else "dropped") for seed in range(7)
     ]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        chunks = list(collect_many(plan, workers=2, chunk=2))
-    assert [len(chunk) for chunk in chunks][:3] == [2, 2, 1]
-    assert len(chunks) == 5
-    assert_same([e for chunk in chunks[:3] for e in chunk], collect(DISCRETE, episodes=5, noise=(0.0, 0.2)))
-    expected = rollout(CONTINUOUS, RandomPolicy(), episodes=3, seed=7, max_steps=30)
-    assert_same([e for chunk in chunks[3:] for e in chunk], [e for e in expected if e.success])
+    job = CollectJob(task=CONTINUOUS, episodes=3, policy="random", max_steps=30, only_success=True, seed=7)
+    outcomes = list(play(job))
+    expected = list(rollout(CONTINUOUS, RandomPolicy(), episodes=3, seed=7, max_steps=30))
+    assert [o.kind == "collected" for o in outcomes] == [bool(e.success) for e in expected]
+    assert_same([o.episode for o in outcomes if o.episode], [e for e in expected if e.success])
+    job = CollectJob(task=DISCRETE, episodes=20)
+    returns = [e.episode_return for e in collect(DISCRETE, episodes=20)]
+    threshold = sorted(returns)[10]
+    kept = [o.episode.episode_return for o in play(replace(job, min_return=threshold)) if o.episode]
+    assert kept == [value for value in returns if value >= threshold]
 
 
-def die(observation: Any) -> int:
-    os._exit(3)
+class Stumbles(RandomPolicy):
+    def begin(self, slot: int, task: TaskInfo, instruction: str, env: gymnasium.Env | None, seed: int) -> None:
+        if seed == 4:
+            raise ZeroDivisionError("no luck")
+        super().begin(slot, task, instruction, env, seed)
 
 
-def stumble(observation: Any) -> int:
-    raise ZeroDivisionError("no luck")
+def test_an_error_costs_the_episode_that_it_comes_from() -> None:
+    job = CollectJob(task=DISCRETE, episodes=4, policy=Stumbles(), seed=3, max_steps=5)
+    outcomes = list(play(job))
+    assert [(o.seed, o.kind, o.cause) for o in outcomes if not o.episode] == [(4, "lost", "ZeroDivisionError: no luck")]
+    expected = list(rollout(DISCRETE, RandomPolicy(), episodes=4, seed=3, max_steps=5))
+    found = [replace(o.episode, provenance=e.provenance) for o, e in zip(outcomes, expected, strict=True) if o.episode]
+    assert_same(found, [expected[0], *expected[2:]])
 
 
-def test_a_job_whose_process_dies_or_raises_is_named() -> None:
-    plan = [CollectJob(task=DISCRETE, episodes=2), CollectJob(task="babyai/GoToObj", episodes=1, policy=die, seed=5)]
-    run = collect_many(plan, workers=2)
-    assert len(next(run)) == 2
-    with pytest.raises(RuntimeError, match=r"babyai/GoToObj .*seeds 5 to 5.* died twice"):
-        next(run)
-    run = collect_many([CollectJob(task="babyai/GoToObj", episodes=1, policy=stumble)], workers=1)
-    with pytest.raises(RuntimeError, match=r"collecting babyai/GoToObj .*no luck"):
-        next(run)
-    with pytest.raises(ValueError, match="unknown task"):
-        next(collect_many([CollectJob(task="babyai/GoToOb", episodes=1)], workers=1))
+def test_outcomes_cross_a_pipe_without_the_specs_that_both_sides_have() -> None:
+    job = CollectJob(task=DISCRETE, episodes=2)
+    ours = list(play(job))
+    theirs: list[Outcome] = [pickle.loads(pickle.dumps(outcome)) for outcome in ours]
+    assert_same([o.episode for o in theirs if o.episode], [o.episode for o in ours if o.episode])
+    task = find_task(DISCRETE)
+    assert all(o.episode and o.episode.observation_specs is task.observation_specs for o in theirs)
+    assert all(o.episode and o.episode.action_specs is task.action_specs for o in theirs)
+    assert b"agent stands in" not in pickle.dumps(ours[0]), "words of the spec"
+    episode = ours[0].episode
+    assert episode is not None
+    strange = replace(episode, action_specs={"action": replace(task.action_specs["action"], num_values=9)})
+    kept = pickle.loads(pickle.dumps(Outcome(seed=0, kind="collected", episode=strange))).episode
+    assert kept.action_specs == strange.action_specs
+    assert kept.observation_specs == strange.observation_specs
+
+
+def test_a_digest_is_that_of_what_is_told_seen_and_done(tmp_path: Path) -> None:
+    first, second = collect(DISCRETE, episodes=2)
+    with StoreWriter(tmp_path) as writer:
+        writer.append([first, document("text/x", "a"), document("text/x", "b")])
+    kept, a, b = EpisodeStore(tmp_path)
+    assert digest(kept) == digest(first)
+    same = replace(first, rewards=first.rewards + 1, provenance={}, success=False)
+    assert digest(same) == digest(first)
+    view, action = first.observations["view"], first.actions["action"]
+    different = [
+        second,
+        replace(first, instruction="go away"),
+        replace(first, task="babyai/GoToObj"),
+        replace(first, actions={"action": (action + 1) % 7}),
+        replace(first, observations={"view": view[:, ::-1]}),
+        a,
+        b,
+    ]
+    assert len({digest(episode) for episode in [first, *different]}) == len(different) + 1
+
+
+def test_a_family_without_its_simulator_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    family = family_of(DISCRETE)
+    assert lacking(family) is None
+    monkeypatch.setattr(type(family), "packages", ("no-such-package",))
+    assert lacking(family) == "babyai needs the package 'no-such-package'; run: pip install no-such-package"
+
+    def make(self: object, name: str) -> None:
+        raise ImportError("BabyAI needs opengato[babyai]")
+
+    monkeypatch.setattr(type(family), "make", make)
+    assert lacking(family) == "BabyAI needs opengato[babyai]"
 
 
 def test_the_policy_sees_values_and_raw_observation_of_the_same_moment() -> None:

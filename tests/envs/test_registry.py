@@ -21,7 +21,7 @@ from opengato.core.environment import Score
 from opengato.envs import all_tasks, families, family_of, find_task, make, registry
 from opengato.evaluators import evaluate
 from opengato.evaluators.video import play
-from opengato.rollout import CollectJob, collect, collect_many
+from opengato.rollout import CollectJob, Limits, LocalCrew, collect, supervise
 from tests.envs.own import LENGTH, Guide, Line, goal_of
 from tests.test_rollout import assert_same
 
@@ -82,14 +82,15 @@ def test_the_expert_is_made_anew_and_the_instruction_follows_the_goal() -> None:
 
 def test_workers_know_it() -> None:
     job = CollectJob(task="own/line", episodes=4, noise=(0.0, 0.5))
-    there = [episode for chunk in collect_many([job], workers=1, chunk=2) for episode in chunk]
+    outcomes = [outcome for found in supervise([job], LocalCrew(1), Limits()) if found for outcome in found[1:]]
+    there = [outcome.episode for outcome in outcomes if outcome.episode is not None]
     assert_same(there, collect("own/line", episodes=4, noise=(0.0, 0.5)))
 
 
 def test_what_workers_cannot_import_is_told() -> None:
     opengato.register(lambda: Line(), name="own/lambda", instruction="go", max_steps=5)
     with pytest.raises(ValueError, match="which other processes cannot import; move it"):
-        next(collect_many([CollectJob(task="own/lambda", episodes=1, policy="random")], workers=1))
+        list(supervise([CollectJob(task="own/lambda", episodes=1, policy="random")], LocalCrew(1), Limits()))
     assert len(list(collect("own/lambda", "random", episodes=2))) == 2
 
 

@@ -19,6 +19,7 @@ from opengato.core.batch import PackedBatch
 from opengato.train import loop
 from opengato.train.checkpoint import complete_checkpoints, load_checkpoint
 from opengato.train.optim import build
+from opengato.train.stopping import StopRequest
 from tests.house import PACKAGE, ROOT
 from tests.train.toy_run import STEPS, batch_of, config, train
 
@@ -121,7 +122,7 @@ def test_an_interrupt_saves_too(tmp_path: Path) -> None:
 
 
 def test_a_second_request_does_not_wait() -> None:
-    with loop._StopRequest() as stop:
+    with StopRequest() as stop:
         signal.raise_signal(signal.SIGTERM)
         assert stop.requested == signal.SIGTERM
         with pytest.raises(KeyboardInterrupt):

@@ -303,7 +303,7 @@ SECTIONS: dict[str, dict[str, tuple[type, str]]] = {
     "Tasks and data": {
         "tasks": (Tasks, "opengato.cli.tasks:tasks"),
         "measure": (Measure, "opengato.cli.tasks:measure"),
-        "collect": (Collect, "opengato.cli.data:collect"),
+        "collect": (Collect, "opengato.cli.collecting:collect"),
         "import": (Import, "opengato.cli.data:import_data"),
         "export": (Export, "opengato.cli.data:export"),
         "data stats": (DataStats, "opengato.cli.data:stats"),

@@ -1,87 +1,24 @@
-"""`opengato collect`, `opengato import` and `opengato data`: stores and what goes into them. No torch here."""
+"""`opengato import` and `opengato data`: stores and what goes into them. No torch here."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import json
-import os
 import sys
 from pathlib import Path
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from opengato.cli.arguments import Collect, DataShow, DataStats, DataValidate, Export, Import
+from opengato.cli.arguments import DataShow, DataStats, DataValidate, Export, Import
 from opengato.core.config import choose, plugin
 from opengato.data.importing import corpora, export_store, format_of, formats, import_format, import_source
-from opengato.data.store import EpisodeStore, StoreWriter, read_manifest
+from opengato.data.store import EpisodeStore
 from opengato.data.validate import main_show, main_stats, main_validate
-from opengato.envs import matching
-from opengato.rollout import TRAIN_SEED, CollectJob, collect_many
 from opengato.sources import SourceCard
 from opengato.sources.format import Labels, Options
-
-LARGEST_CHUNK = 50  # episodes that a process collects before it hands them over
-
-
-def collect(arguments: Collect) -> None:
-    """Collect episodes into a new store; what is there when it is broken off stays."""
-    jobs = plan(arguments)
-    if arguments.out.exists() and any(arguments.out.iterdir()):
-        raise FileExistsError(f"{str(arguments.out)!r} is not empty; name a new folder with --out, or delete this one")
-    workers = arguments.workers or os.cpu_count() or 1
-    total = sum(job.episodes for job in jobs)
-    chunk = max(1, min(LARGEST_CHUNK, total // (4 * workers)))
-    how = f"policy {arguments.policy}, noise {list(arguments.noise)}, seeds from {jobs[0].seed}"
-    extra = {"licence": "made by this machine", "synthetic": f"simulated episodes, {how}"}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    bars = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
-    with bars, StoreWriter(arguments.out, extra) as writer:
-        bar = bars.add_task(f"collecting {len(jobs)} tasks with {workers} workers", total=total)
-        try:
-            for episodes in collect_many(jobs, workers, chunk):
-                writer.append(episodes)
-                bars.advance(bar, min(chunk, total))
-        except KeyboardInterrupt:
-            bars.console.print(f"{arguments.out} keeps the {len(writer)} episodes collected so far", highlight=False)
-            raise
-        bars.update(bar, completed=total)
-    tasks = {task: counts["episodes"] for task, counts in read_manifest(arguments.out)["tasks"].items()}
-    if arguments.json:
-        print(json.dumps({"out": str(arguments.out), "episodes": sum(tasks.values()), "tasks": tasks}, indent=1))
-    else:
-        left = f"; {total - sum(tasks.values())} of {total} left out" if sum(tasks.values()) < total else ""
-        print(f"{arguments.out}: {sum(tasks.values())} episodes of {len(tasks)} tasks{left}")
-
-
-def plan(arguments: Collect) -> list[CollectJob]:
-    """A job for each task; ValueError for what could only fail later, in a worker."""
-    if arguments.episodes < 1 or min(arguments.noise, default=-1) < 0:
-        noise = " ".join(map(str, arguments.noise))
-        raise ValueError(
-            f"received --episodes {arguments.episodes} --noise {noise}; expected at least one episode, and shares of 0 "
-            "or more"
-        )
-    chosen = {task.id: task for word in arguments.tasks for task in matching(word)}
-    if not chosen:
-        raise ValueError("name at least one task, such as babyai/GoToLocal; `opengato tasks` lists them")
-    helpless = [task.id for task in chosen.values() if arguments.policy == "expert" and task.expert is None]
-    if helpless:
-        raise ValueError(f"no expert plays {', '.join(helpless)}; leave them out or collect with --policy random")
-    return [
-        CollectJob(
-            task=task,
-            episodes=arguments.episodes,
-            policy=arguments.policy,
-            seed=TRAIN_SEED if arguments.seed is None else arguments.seed,
-            noise=arguments.noise,
-            only_success=arguments.only_success,
-        )
-        for task in chosen
-    ]
 
 
 def import_data(arguments: Import) -> None:

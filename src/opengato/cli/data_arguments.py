@@ -13,30 +13,43 @@ from opengato.cli.argument_types import Flag, Store, Workers
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Collect:
-    """Collect episodes of tasks by their experts, or by random actions, into a store.
+    """Collect episodes of tasks by their experts, or by random actions, into a store; the same command goes on.
+
+    `all` is every task with an expert whose simulator is installed. All of them, and tasks of several families, go to
+    a store for each family: FOLDER/FAMILY.
 
     For example:
         opengato collect babyai/GoToLocal --episodes 500 --out data/go
         opengato collect 'metaworld/door-*' --noise 0 0.1 --only-success
         opengato collect babyai/GoToObj babyai/OpenDoor --policy random
+        opengato collect all --episodes 5 --out data/all
+        opengato collect all --ray --workers 64
     """
 
     tasks: Annotated[tuple[str, ...], Positional, arg(metavar="TASK [TASK ...]")]
-    """Tasks or patterns of tasks; `opengato tasks` lists them."""
+    """Tasks or patterns of tasks, or `all`; `opengato tasks` lists them."""
     policy: Literal["expert", "random"] = "expert"
     """Who acts."""
     episodes: int = 100
-    """Episodes of each task."""
+    """Episodes of each task; a larger number adds to what a folder holds."""
     out: Annotated[Path, arg(metavar="FOLDER")] = Path("data/collected")
-    """A new store."""
+    """A new store, or one that the same command began."""
     noise: tuple[float, ...] = (0.0,)
     """Each episode draws one of these shares of its actions to disturb; the record keeps what the policy meant."""
     only_success: Flag = False
     """Leave out episodes that fail."""
+    min_return: Annotated[float | None, arg(metavar="X", help_behavior_hint="")] = None
+    """Leave out episodes whose return is lower."""
+    dedupe: Flag = True
+    """Keep episodes that are told, see and do the same as one before."""
     seed: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: 1000000)")] = None
     """Episode i of each task has seed N + i. Seeds below a million are for evaluation."""
     workers: Workers = None
     """Processes; the episodes do not depend on it."""
+    time_limit: Annotated[float, arg(metavar="SECONDS")] = 900.0
+    """An episode that takes longer is lost; the summary names it."""
+    ray: Flag = False
+    """Use the machines of the Ray cluster that this one belongs to (RAY_ADDRESS), or a new one of this machine."""
     json: Flag = False
     """Print what was collected as JSON."""
 

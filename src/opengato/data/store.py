@@ -172,9 +172,9 @@ class StoreWriter:
     """Appends validated episodes to a folder; use as a context manager.
 
     A shard is cut when it reaches `shard_bytes`, `shard_episodes` or the age of `flush_seconds` (looked at when an
-    episode arrives): so much and no more is lost by a kill. An existing store is continued, leftovers of a killed
-    writer are removed, `extra` is merged. A second writer on the folder is a BlockingIOError. When the disk is full
-    the OSError says so; what was flushed stays, the rest is kept in memory for another `flush()`.
+    episode arrives, and by `flush_if_old`): so much and no more is lost by a kill. An existing store is continued,
+    leftovers of a killed writer are removed, `extra` is merged. A second writer on the folder is a BlockingIOError.
+    When the disk is full the OSError says so; what was flushed stays, the rest is kept in memory for another `flush()`.
     """
 
     def __init__(
@@ -205,7 +205,7 @@ class StoreWriter:
         self._rows: list[dict[str, Any]] = []
         self._bytes = 0
         self._since = time.monotonic()
-        self._broken = False
+        self._broken = self._noted = False
         self._remove_leftovers()
         self._write_manifest(self.manifest)
 
@@ -230,15 +230,33 @@ class StoreWriter:
             self._rows.append(row)
             self._bytes += size + 200
             count += 1
-            old = time.monotonic() - self._since >= self.flush_seconds
-            if old or self._bytes >= self.shard_bytes or len(self._rows) >= self.shard_episodes:
+            if self._bytes >= self.shard_bytes or len(self._rows) >= self.shard_episodes:
                 self.flush()
+            else:
+                self.flush_if_old()
         return count
+
+    def note(self, collection: Any, **extra: Any) -> None:
+        """Keep a collector's account of its progress as `collection` in the manifest, and merge into `extra`.
+
+        On disk with the next shard, so that both speak of the same episodes, or by `flush`.
+        """
+        self.manifest["collection"] = collection
+        self.manifest["extra"] |= extra
+        self._noted = True
+
+    def flush_if_old(self) -> None:
+        """Flush what has reached the age of `flush_seconds`; for writers that may wait long for an episode."""
+        if time.monotonic() - self._since >= self.flush_seconds:
+            self.flush()
 
     def flush(self) -> None:
         """Write the buffered episodes as one shard and name it in the manifest."""
         self._since = time.monotonic()
         if not self._rows:
+            if self._noted:
+                self._write_manifest(self.manifest)
+                self._noted = False
             return
         used = sorted({row["specs"] for row in self._rows})
         buffer = to_buffer(self._rows, {i: self.manifest["specs"][i] for i in used})
@@ -250,7 +268,7 @@ class StoreWriter:
         except OSError as error:
             self._broken = True
             raise self._explain(error, name) from error
-        self.manifest, self._rows, self._bytes, self._broken = manifest, [], 0, False
+        self.manifest, self._rows, self._bytes, self._broken, self._noted = manifest, [], 0, False, False
 
     def merge(self, least: int = 2) -> None:
         """Join the last shards to one, as many as stay within `shard_bytes`, if they are `least` or more.

@@ -1,23 +1,25 @@
-"""Episodes by experts, random actions and functions: one task at a time, or many jobs on several processes."""
+"""Episodes by experts, random actions and functions: of one task, or as the outcomes of a job."""
 
 from __future__ import annotations
 
-import multiprocessing
+import functools
+import hashlib
+import importlib.metadata
 import warnings
-from collections import Counter, deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
+from typing import Any, Literal
 
+from opengato.core.environment import Family
 from opengato.core.episode import Episode
 from opengato.envs import find_task
-from opengato.envs.registry import adopt, for_workers
 from opengato.rollout.policies import AnyPolicy, as_policy
 from opengato.rollout.run import rollout
 
 TRAIN_SEED = 1_000_000
 """Training episodes have seeds from here on; evaluation uses [0, TRAIN_SEED)."""
+
+LONGEST_CAUSE = 300  # characters
 
 
 def collect(
@@ -33,14 +35,17 @@ def collect(
     """
     run = rollout(task_id, as_policy(policy), episodes=episodes, seed=seed, noise=noise)
     yield from run
-    _warn_dropped(task_id, len(run.dropped), episodes)
+    if run.dropped:
+        lost = f"{len(run.dropped)} of {episodes} episodes"
+        warnings.warn(f"the expert of {task_id!r} gave up {lost}: they are missing", stacklevel=2)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CollectJob:
     """Episodes to collect of one task. `policy` must be picklable: a name, or a function at the top of a module.
 
-    `only_success` leaves out the episodes whose success is False (not those of tasks that define none).
+    `only_success` leaves out the episodes whose success is False (not those of tasks that define none), `min_return`
+    those whose return is lower.
     """
 
     task: str
@@ -50,98 +55,101 @@ class CollectJob:
     noise: tuple[float, ...] = (0.0,)
     only_success: bool = False
     max_steps: int | None = None
+    min_return: float | None = None
 
-    def chunks(self, size: int) -> list[CollectJob]:
-        """The same episodes as jobs of at most `size` episodes."""
-        starts = range(0, self.episodes, size)
-        return [replace(self, episodes=min(size, self.episodes - s), seed=self.seed + s) for s in starts]
+    def keeps(self, episode: Episode) -> bool:
+        """Whether an episode passes the filters."""
+        enough = self.min_return is None or episode.episode_return >= self.min_return
+        return enough and not (self.only_success and episode.success is False)
 
     def __str__(self) -> str:
         return f"{self.task} (policy {self.policy!r}, seeds {self.seed} to {self.seed + self.episodes - 1})"
 
 
-def collect_many(plan: list[CollectJob], workers: int, chunk: int = 50) -> Iterator[list[Episode]]:
-    """Run jobs in `workers` processes; yield one list per chunk of a job, in the order of the plan.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What became of the episode of a seed: `episode` where it was collected, `cause` where it was lost.
 
-    The lists do not depend on `workers`, their episodes not even on `chunk`. A chunk whose process dies is tried once
-    more by itself; RuntimeError names the one that dies again, or that raises. Call it from a module whose main part
-    is guarded by `if __name__ == "__main__"`: the processes import it.
+    dropped: the expert could not go on with it; filtered: it did not pass the job's filters; lost: the simulator or its
+    process failed; given up: this one and what is left of its job, since too many were lost in a row.
     """
-    for job in plan:
-        find_task(job.task)
-    jobs = [piece for job in plan for piece in job.chunks(chunk)]
-    dropped: Counter[str] = Counter()
-    for job, (episodes, num_dropped) in zip(jobs, _ordered(jobs, workers), strict=True):
-        dropped[job.task] += num_dropped
-        yield episodes
-    for task_id, count in dropped.items():
-        _warn_dropped(task_id, count, sum(job.episodes for job in plan if job.task == task_id))
+
+    seed: int
+    kind: Literal["collected", "dropped", "filtered", "lost", "given up"]
+    episode: Episode | None = None
+    cause: str = ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The specs of the task stay here: whoever reads the pickle has them, and all its episodes share them."""
+        return _unpickled, (self.seed, self.kind, _with_specs(self.episode, known=False), self.cause)
 
 
-def _warn_dropped(task_id: str, dropped: int, episodes: int) -> None:
-    if dropped:
-        lost = f"{dropped} of {episodes} episodes"
-        warnings.warn(f"the expert of {task_id!r} gave up {lost}: they are missing", stacklevel=3)
+def _unpickled(seed: int, kind: Any, episode: Episode | None, cause: str) -> Outcome:
+    return Outcome(seed=seed, kind=kind, episode=_with_specs(episode, known=True), cause=cause)
 
 
-def _collect_chunk(job: CollectJob) -> tuple[list[Episode], int]:
-    run = rollout(
-        job.task,
-        as_policy(job.policy),
-        episodes=job.episodes,
-        seed=job.seed,
-        noise=job.noise,
-        max_steps=job.max_steps,
-    )
-    episodes = [episode for episode in run if not (job.only_success and episode.success is False)]
-    return episodes, len(run.dropped)
+def _with_specs(episode: Episode | None, *, known: bool) -> Episode | None:
+    """An episode with the specs of its task, or with none; other specs than the task's are left as they are."""
+    if episode is None:
+        return None
+    task = _task(episode.task)
+    mine, none = (task.observation_specs, task.action_specs), ({}, {})
+    if (episode.observation_specs, episode.action_specs) != (none if known else mine):
+        return episode
+    observation_specs, action_specs = mine if known else none
+    return replace(episode, observation_specs=observation_specs, action_specs=action_specs)
 
 
-def _ordered(jobs: list[CollectJob], workers: int) -> Iterator[tuple[list[Episode], int]]:
-    """Results of `_collect_chunk` in order, with a bounded number of chunks under way or waiting to be read."""
-    sent = for_workers(job.task for job in jobs)
-    waiting, running = deque(jobs), deque[tuple[CollectJob, Future]]()
-    pool = _pool(workers, sent)
-    try:
-        while waiting or running:
-            while waiting and len(running) < 4 * workers:
-                job = waiting.popleft()
-                running.append((job, pool.submit(_collect_chunk, job)))
-            job, future = running.popleft()
-            error = future.exception()
-            if isinstance(error, BrokenProcessPool):
-                # Nobody says which process died, and all chunks under way are lost: this one again, by itself, the
-                # others in a fresh pool.
-                pool.shutdown()
-                result = _collect_alone(job, sent)
-                pool = _pool(workers, sent)
-                lost = [isinstance(other.exception(), BrokenProcessPool) for _, other in running]
-                running = deque(
-                    (other, pool.submit(_collect_chunk, other) if is_lost else done)
-                    for (other, done), is_lost in zip(running, lost, strict=True)
-                )
-            elif error is not None:
-                raise RuntimeError(f"collecting {job} failed: {error}") from error
-            else:
-                result = future.result()
-            yield result
-    finally:
-        pool.shutdown(cancel_futures=True)
+_task = functools.cache(find_task)  # it looks at folders, too slow for every episode
 
 
-def _pool(workers: int, sent: bytes) -> ProcessPoolExecutor:
-    """Processes that know the registered tasks in `sent`."""
-    # Fresh interpreters: a fork would inherit threads and locks of whatever the caller has loaded (torch, GL).
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=adopt, initargs=(sent,))
-
-
-def _collect_alone(job: CollectJob, sent: bytes) -> tuple[list[Episode], int]:
-    with _pool(1, sent) as pool:
+def play(job: CollectJob) -> Generator[Outcome]:
+    """The outcome of each seed of a job, in order; an error costs the episode that it comes from."""
+    seed, end = job.seed, job.seed + job.episodes
+    while seed < end:
+        policy = as_policy(job.policy)
+        run = rollout(job.task, policy, episodes=end - seed, seed=seed, noise=job.noise, max_steps=job.max_steps)
         try:
-            return pool.submit(_collect_chunk, job).result()
-        except BrokenProcessPool as error:
-            raise RuntimeError(
-                f"the process that collected {job} died twice (out of memory, or a crash in the simulator); "
-                f"run opengato.collect with this task and these seeds to see it"
-            ) from error
+            for episode in run.settled:
+                yield _judged(job, seed, episode)
+                seed += 1
+        except Exception as error:  # simulators fail in any way
+            yield Outcome(seed=seed, kind="lost", cause=f"{type(error).__name__}: {error}"[:LONGEST_CAUSE])
+            seed += 1
+        finally:
+            run.close()
+
+
+def _judged(job: CollectJob, seed: int, episode: Episode | None) -> Outcome:
+    if episode is None:
+        return Outcome(seed=seed, kind="dropped")
+    if not job.keeps(episode):
+        return Outcome(seed=seed, kind="filtered")
+    return Outcome(seed=seed, kind="collected", episode=episode)
+
+
+def digest(episode: Episode) -> bytes:
+    """Equal for two episodes of a task that are told, see and do the same, whatever their seeds and rewards."""
+    total = hashlib.blake2b(repr((episode.task, episode.instruction)).encode(), digest_size=16)
+    for side in (episode.observations, episode.actions):
+        for name, values in sorted(side.items()):
+            total.update(repr((name, values.dtype.str, values.shape)).encode())
+            if values.dtype == object:
+                total.update(repr(values.tolist()).encode())
+            else:
+                total.update(values.tobytes())
+    return total.digest()
+
+
+def lacking(family: Family) -> str | None:
+    """What to install before episodes of a family can be collected, or None; loads no simulator that is there."""
+    for package in family.packages:
+        try:
+            importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            try:
+                family.make(family.tasks()[0].id.partition("/")[2]).close()
+            except ImportError as error:  # the family knows how it is installed
+                return str(error)
+            return f"{family.name} needs the package {package!r}; run: pip install {package}"
+    return None

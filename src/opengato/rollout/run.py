@@ -144,8 +144,9 @@ class Rollout(Iterator[Episode]):
     Each episode draws its level from `noise`: its actions are executed with `disturb`, while the record keeps those
     the policy meant. `on_frame(index, pixels)` is called after the reset and after each step of episode `index`, with
     `render_size` > 0. An episode longer than `max_steps` (default: the task's) is truncated. `dropped` lists the
-    indices that the policy gave up so far. With `processes` above 0 the environments run in so many others, for a
-    policy that does not look inside them (an agent, say); episodes are the same.
+    indices that the policy gave up so far; `settled` gives one value for each index, None for these. With `processes`
+    above 0 the environments run in so many others, for a policy that does not look inside them (an agent, say);
+    episodes are the same.
     """
 
     task: TaskInfo | str
@@ -177,16 +178,18 @@ class Rollout(Iterator[Episode]):
         self.info = find_task(self.task) if isinstance(self.task, str) else self.task
         self.family = family_of(self.info.id)
         self.limit = self.info.max_steps if self.max_steps is None else self.max_steps
-        self._episodes = self._run()
+        self.settled = self._run()
 
     def __next__(self) -> Episode:
-        return next(self._episodes)
+        while (episode := next(self.settled)) is None:
+            continue
+        return episode
 
     def close(self) -> None:
         """Close the environments before the end; a rollout that is read to its end does so itself."""
-        self._episodes.close()
+        self.settled.close()
 
-    def _run(self) -> Generator[Episode]:
+    def _run(self) -> Generator[Episode | None]:
         count = min(self.num_envs, self.episodes)
         slots = [_Slot(number, self) for number in range(count)]
         idle, active = slots[::-1], []
@@ -213,9 +216,8 @@ class Rollout(Iterator[Episode]):
                     episode = finished.pop(due)
                     if episode is None:
                         self.dropped.append(due)
-                    else:
-                        yield episode
                     due += 1
+                    yield episode
         finally:
             self.seats.close()
 

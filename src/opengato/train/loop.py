@@ -8,12 +8,10 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -29,6 +27,7 @@ from opengato.train.checkpoint import load_checkpoint, newest_checkpoint, read_s
 from opengato.train.metrics import Metrics
 from opengato.train.optim import Config as OptimConfig
 from opengato.train.precision import Precision, resolve
+from opengato.train.stopping import StopRequest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +85,7 @@ def fit(
     (folder / "config.json").write_text(json.dumps(to_json(config), indent=1))
     agent.train()
 
-    with contextlib.closing(Metrics(folder, config.steps)) as metrics, _StopRequest() as stop:
+    with contextlib.closing(Metrics(folder, config.steps)) as metrics, StopRequest() as stop:
         begun = saved = time.perf_counter()
         source = batches(done) if done < config.steps else iter(())
 
@@ -112,8 +111,7 @@ def fit(
             ):
                 save(step + 1)
                 saved = time.perf_counter()
-            if stop.requested:
-                raise SystemExit(128 + stop.requested)
+            stop.honour()
     save_agent(agent, folder / "agent")
     return agent.eval()
 
@@ -168,23 +166,3 @@ def shares(batch: PackedBatch, sources: list[str]) -> dict[str, float]:
     real = batch.source_BT[batch.source_BT >= 0].long()
     counts = torch.bincount(real, minlength=len(sources)) / max(1, len(real))
     return {f"share/{name}": float(counts[index]) for index, name in enumerate(sources)}
-
-
-class _StopRequest:
-    """Turns SIGTERM and SIGINT into a request that the loop honours after the current step."""
-
-    def __enter__(self) -> _StopRequest:
-        self.requested = 0  # the number of the signal
-        self._old = {s: signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)}
-        for number in self._old:
-            signal.signal(number, self._ask)
-        return self
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:  # a second request does not wait
-            raise KeyboardInterrupt
-        self.requested = number
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._old.items():
-            signal.signal(number, handler)

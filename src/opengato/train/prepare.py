@@ -2,50 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from opengato.core.config import to_json
 from opengato.data.importing import import_source
-from opengato.data.store import MANIFEST, EpisodeStore, StoreWriter, read_manifest
-from opengato.rollout import CollectJob, collect_many
+from opengato.data.store import MANIFEST, EpisodeStore
+from opengato.rollout import CollectJob, LocalCrew
+from opengato.train.collecting import collect_stores
 
 
 def collect_store(jobs: tuple[CollectJob, ...], folder: Path, workers: int) -> None:
-    """Collect `jobs` into a store, unless it holds just these already. A broken-off collection starts anew."""
-    plan = hashlib.sha256(json.dumps(to_json(jobs)).encode()).hexdigest()[:16]
-    if (folder / MANIFEST).is_file():
-        complete = read_manifest(folder)["extra"].get("complete")
-        if complete == plan:
-            return
-        if complete is not None:
-            raise ValueError(
-                f"{str(folder)!r} holds the whole collection of another plan ({complete}, this is {plan}); "
-                "delete it, choose another data folder, or give the recipe another name"
-            )
-        shutil.rmtree(folder)
-    total = sum(job.episodes for job in jobs)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    extra = {"licence": "made by this machine", "synthetic": "simulated episodes by scripted experts"}
-    with Progress(*columns) as progress, StoreWriter(folder, extra) as writer:
-        bar = progress.add_task(f"collecting {folder.name}", total=total)
-        for episodes in collect_many(list(jobs), workers):
-            progress.update(bar, advance=writer.append(episodes))
-    with StoreWriter(folder, {"complete": plan}):
-        pass
+    """Collect `jobs` into a store, unless it holds just these already; a broken-off collection goes on.
+
+    Warns if some are missing. RuntimeError if a task was given up.
+    """
+    [summary] = collect_stores({folder: jobs}, LocalCrew(workers))
+    if summary.given_up:
+        raise RuntimeError("\n".join([f"{folder} is not whole; the same command goes on", *summary.names()]))
+    if summary.dropped or summary.lost:
+        missing = "; ".join([summary.left_out(), *summary.names()])
+        warnings.warn(f"{folder}: {missing}, of {summary.asked} episodes", stacklevel=2)
 
 
 def import_stores(names: tuple[str, ...], folder: Path) -> None:
