@@ -45,7 +45,7 @@ class Family(GridFamily):
     packages = ("minigrid", "gymnasium", "numpy")
 
     def tasks(self) -> list[TaskInfo]:
-        """76 of minigrid's 82 worlds, in its order; the tag is the kind of world.
+        """76 of minigrid's 82 worlds, small ones first; the tag is the kind of world.
 
         The six of its WFC mazes are missing: the package lacks the patterns that they are made from.
         """
@@ -70,7 +70,7 @@ class Family(GridFamily):
 
 @functools.cache
 def _worlds() -> dict[str, dict[str, Any]]:
-    """Facts of every world by name, as `facts.py` wrote them: gym_id, kind, max_steps, instruction."""
+    """Facts of every world by name, as `facts.py` wrote them: gym_id, kind, size, max_steps, instruction."""
     return json.loads((HERE / "worlds.json").read_text(encoding="utf-8"))
 
 
