@@ -125,6 +125,16 @@ def test_the_expert_follows_actions_that_it_did_not_choose(name: str) -> None:
     assert solved >= 9
 
 
+def test_asked_twice_the_expert_says_the_same() -> None:
+    env = FAMILY.make("DoorKey-6x6")
+    observation, _ = env.reset(seed=1)
+    act = FAMILY.expert(env)
+    for _ in range(4):
+        action = act(observation)
+        assert act(observation) == action
+        observation, *_ = env.step(action)
+
+
 def test_a_world_without_a_key_is_given_up() -> None:
     """A ball took the place of a box with a key: the fault that minigrid's next version of the maze mends."""
     env = FAMILY.make("ObstructedMaze-2Dlhb")

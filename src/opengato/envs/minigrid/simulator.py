@@ -55,17 +55,20 @@ class Planned:
     def __call__(self, observation: dict[str, Any]) -> int:
         """The next action. ExpertFailed: the mission cannot be done from here."""
         steps = self.level.step_count
-        in_plan = steps == self.start or (steps == self.asked + 1 and self.layer.last_action == self.said)
-        if not in_plan or not self.actions:
+        if self.said is not None and steps == self.due - 1:
+            return self.said  # asked again
+        followed = self.said is None or self.layer.last_action == self.said
+        if steps != self.due or not followed or not self.actions:
             self._plan()
-        self.asked, self.said = steps, self.actions.popleft()
+        self.said, self.due = self.actions.popleft(), steps + 1
         return self.said
 
     def _plan(self) -> None:
-        self.start = self.asked = self.level.step_count
+        self.said: int | None = None
+        self.due = self.level.step_count
         self.actions = deque(plan(self.level))
         if not self.actions:
-            raise ExpertFailed(f"nothing is left to do for {self.level.mission!r} at step {self.start}")
+            raise ExpertFailed(f"nothing is left to do for {self.level.mission!r} at step {self.due}")
 
 
 def plan(level: Any) -> list[int]:
