@@ -13,9 +13,9 @@ import numpy as np
 from minigrid.core.actions import Actions
 from minigrid.envs.babyai.core import roomgrid_level
 from minigrid.utils.baby_ai_bot import BabyAIBot
-from PIL import Image
 
 from opengato.core.environment import ExpertFailed
+from opengato.envs.gridworld import GridEnv
 
 # Level generators print each rejected draw. Shadowing `print` in that one module silences them in every thread, which
 # redirecting the process's stdout would not.
@@ -33,13 +33,13 @@ MAX_LOOKS = 100
 MAX_DRAWS, MAX_PLACES = 10_000, 1000
 
 
-def make(gym_id: str, render_size: int) -> BabyAIEnv:
+def make(gym_id: str, render_size: int) -> GridEnv:
     """A level by its Gymnasium id, without the layers that check every step."""
     mode = "rgb_array" if render_size else None
     level = gymnasium.make(gym_id, render_mode=mode, disable_env_checker=True).unwrapped
     assert isinstance(level, roomgrid_level.RoomGridLevel)
     vars(level)["place_obj"] = bounded(level.place_obj)
-    return BabyAIEnv(level, render_size)
+    return GridEnv(level, render_size)
 
 
 def bounded(place: Callable[..., Any]) -> Callable[..., Any]:
@@ -57,50 +57,11 @@ def bounded(place: Callable[..., Any]) -> Callable[..., Any]:
     return place_obj
 
 
-class BabyAIEnv(gymnasium.Wrapper):
-    """A level that tells success, remembers the executed action for the bot, and draws small pictures fast."""
-
-    def __init__(self, level: roomgrid_level.RoomGridLevel, render_size: int) -> None:
-        super().__init__(level)
-        self.level = level
-        self.render_size = render_size
-        self.last_action: int | None = None
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Start an episode; `seed` fixes its map and mission."""
-        self.last_action = None
-        return self.level.reset(seed=seed, options=options)
-
-    def step(self, action: int) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
-        """A step of minigrid with `info["success"]`: only a solved mission is rewarded."""
-        observation, reward, terminated, truncated, info = self.level.step(action)
-        self.last_action = int(action)
-        return observation, float(reward), terminated, truncated, {**info, "success": reward > 0}
-
-    def render(self) -> np.ndarray:
-        """The whole map, the seen part brighter: uint8 (render_size, render_size, 3), black where it is not square."""
-        size = self.render_size
-        if size <= 0:
-            raise ValueError(f"received render_size={size} at make, expected > 0 for pictures; make the task again so")
-        tiles = max(self.level.width, self.level.height)
-        frame = self.level.get_frame(highlight=True, tile_size=-(-size // tiles))
-        height, width = frame.shape[:2]
-        side = max(height, width)
-        if height != width:
-            square = np.zeros((side, side, 3), np.uint8)
-            top, left = (side - height) // 2, (side - width) // 2
-            square[top : top + height, left : left + width] = frame
-            frame = square
-        return frame if side == size else np.asarray(Image.fromarray(frame).resize((size, size), Image.Resampling.BOX))
-
-
 class BotExpert:
     """The bot as an expert: called with each observation of one episode, it answers with an action."""
 
     def __init__(self, env: gymnasium.Env) -> None:
-        self.env = _find(env)
+        self.env = GridEnv.below(env, family="babyai")
         self.level = self.env.level
         self.next_step = self.level.step_count
         with self._failures():
@@ -133,16 +94,6 @@ class BotExpert:
                 f"BabyAIBot cannot go on with {self.level.mission!r} at step {self.level.step_count}: "
                 f"{type(error).__name__} {error}"
             ) from error
-
-
-def _find(env: gymnasium.Env) -> BabyAIEnv:
-    """The layer that remembers the last action, below any wrappers."""
-    layer = env
-    while not isinstance(layer, BabyAIEnv):
-        if not isinstance(layer, gymnasium.Wrapper):
-            raise ValueError(f"received the environment {env}, expected one made by the family 'babyai'")
-        layer = layer.env
-    return layer
 
 
 class _Plan(list):
