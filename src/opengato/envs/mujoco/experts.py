@@ -6,7 +6,6 @@ Letters: K plans, H control steps ahead.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import mujoco
@@ -15,43 +14,12 @@ import numpy as np
 from opengato.core.environment import Expert
 from opengato.envs.linear import linearise, regulator
 from opengato.envs.mpc import Config, Futures, Planner
+from opengato.envs.running import BatchReward, Runner
 
 _mj: Any = mujoco
-BatchReward = Callable[[Futures, float], np.ndarray]
-"""Rewards (K, H) of futures; the number is the length of a control step in s."""
 
 
-@dataclass(frozen=True, slots=True)
-class Runner:
-    """A body that is paid for its way forward, for each step that it is well, and pays for its controls.
-
-    It is well while its height lies in `heights` and its pitch is less than `pitch`; where `ends`, it gets nothing after.
-    """
-
-    control_cost: float
-    well: float = 0.0
-    height_at: int = 1
-    heights: tuple[float, float] = (-np.inf, np.inf)
-    pitch: float = np.inf
-
-    def __call__(self, futures: Futures, seconds: float) -> np.ndarray:
-        place_KH = futures.qpos_KHF[..., 0]
-        before_K1 = np.full((len(place_KH), 1), futures.start_F[0])
-        speed_KH = np.diff(place_KH, axis=1, prepend=before_K1) / seconds
-        reward_KH = speed_KH + self.well - self.control_cost * np.square(futures.ctrl_KHA).sum(axis=-1)
-        if not self.well:
-            return reward_KH
-        height_KH = futures.qpos_KHF[..., self.height_at]
-        well_KH = (self.heights[0] < height_KH) & (height_KH < self.heights[1])
-        if np.isfinite(self.pitch):
-            well_KH &= np.abs(futures.qpos_KHF[..., self.height_at + 1]) < self.pitch
-        # The step that ends an episode still pays for the way, but not for being well.
-        alive_KH = np.logical_and.accumulate(well_KH, axis=1)
-        before_KH = np.concatenate([np.ones((len(alive_KH), 1), bool), alive_KH[:, :-1]], axis=1)
-        return before_KH * (reward_KH - self.well * ~well_KH)
-
-
-def reacher(futures: Futures, seconds: float) -> np.ndarray:
+def reacher(futures: Futures, _: float) -> np.ndarray:
     """Distance of the finger to the target, and controls."""
     first_KH = futures.qpos_KHF[..., 0]
     both_KH = first_KH + futures.qpos_KHF[..., 1]
@@ -63,7 +31,7 @@ def reacher(futures: Futures, seconds: float) -> np.ndarray:
 PUSHER_BODIES = ("tips_arm", "object", "goal")
 
 
-def pusher(futures: Futures, seconds: float) -> np.ndarray:
+def pusher(futures: Futures, _: float) -> np.ndarray:
     """Distances of arm to object and of object to goal, and controls; sensors give the three places."""
     arm, thing, goal = (futures.sensors_KHF[..., start : start + 3] for start in (0, 3, 6))
     near_KH, far_KH = np.linalg.norm(thing - arm, axis=-1), np.linalg.norm(thing - goal, axis=-1)
@@ -97,15 +65,16 @@ GOALS = {  # states at rest and the costs of leaving them, by diagonal
 def expert(env: Any) -> Expert:
     """The expert for the episode that one of Gymnasium's environments has just been reset to."""
     name = env.spec.id.partition("-")[0]
-    if name in GOALS:
-        costs, price = GOALS[name]
-        gain, _ = regulator(*linearise(env.model, np.zeros(env.model.nq), env.frame_skip), np.diag(costs), np.eye(1) * price)
-        control: Callable[[], np.ndarray] = lambda: -gain @ np.concatenate([env.data.qpos, env.data.qvel])
-    else:
-        plan = planner(env, name)
-        control = lambda: plan(env.data)
+    control = hold(env, *GOALS[name]) if name in GOALS else planner(env, name)
     low, high = env.action_space.low, env.action_space.high
-    return lambda _: np.clip(control(), low, high).astype(np.float32)
+    return lambda _: np.clip(control(env.data), low, high).astype(np.float32)
+
+
+def hold(env: Any, costs: list[float], price: float) -> Callable[[Any], np.ndarray]:
+    """A regulator around all positions at 0."""
+    step, push = linearise(env.model, np.zeros(env.model.nq), env.frame_skip)
+    gain, _ = regulator(step, push, np.diag(costs), np.eye(env.model.nu) * price)
+    return lambda data: -gain @ np.concatenate([data.qpos, data.qvel])
 
 
 def planner(env: Any, name: str) -> Planner:
@@ -121,7 +90,5 @@ def sensing(path: str, bodies: tuple[str, ...]) -> Any:
     """The model of a file, with a sensor for the place of each of `bodies`, in their order."""
     spec = _mj.MjSpec.from_file(path)
     for body in bodies:
-        spec.add_sensor(
-            name=body, type=_mj.mjtSensor.mjSENS_FRAMEPOS, objtype=_mj.mjtObj.mjOBJ_XBODY, objname=body
-        )
+        spec.add_sensor(name=body, type=_mj.mjtSensor.mjSENS_FRAMEPOS, objtype=_mj.mjtObj.mjOBJ_XBODY, objname=body)
     return spec.compile()
