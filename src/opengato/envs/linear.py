@@ -12,6 +12,7 @@ import mujoco
 import numpy as np
 
 _mj: Any = mujoco
+MOST_COST = 1e12  # to go; what grows beyond grows for ever
 
 
 def linearise(model: Any, qpos: np.ndarray, substeps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -33,13 +34,11 @@ def regulator(
     push_DA: np.ndarray,
     state_cost_DD: np.ndarray,
     control_cost_AA: np.ndarray,
-    discount: float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The gain (A, D) of u = -gain x, and the cost to go (D, D), from Riccati's equation.
 
     [Bertsekas 2005, Dynamic Programming and Optimal Control, vol. 1, sec. 4.1]. ValueError where it has no solution.
     """
-    step_DD, push_DA = step_DD * np.sqrt(discount), push_DA * np.sqrt(discount)
     cost_DD, gain_AD = state_cost_DD.astype(float), np.zeros(push_DA.T.shape)
     for _ in range(20_000):
         pushed_AD = push_DA.T @ cost_DD
@@ -49,4 +48,6 @@ def regulator(
         if np.abs(following_DD - cost_DD).max() <= 1e-9 * np.abs(following_DD).max():
             return gain_AD, following_DD
         cost_DD = following_DD
+        if np.abs(cost_DD).max() > MOST_COST:
+            break
     raise ValueError("Riccati's equation did not converge: received a system that its controls cannot hold")

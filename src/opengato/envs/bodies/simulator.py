@@ -75,7 +75,8 @@ class BodyEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     @property
     def reward(self) -> Runner:
         """What a step pays, for plans."""
-        return Runner(CONTROL_COST, WELL, self.height_at, self.heights, PITCH if self.shape.planar else np.inf)
+        pitch = PITCH if self.shape.planar else np.inf
+        return Runner(CONTROL_COST, well=WELL, height_at=self.height_at, heights=self.heights, pitch=pitch)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
         """Stand, a little disturbed."""

@@ -54,8 +54,10 @@ HOPPER = Layout("hopper", 15, "height in m, pitch, " + JOINTS + ", log of touch 
 PERSON = Layout("humanoid", 67, HUMANOID, 21)
 PURE = Layout("humanoid-pure-state", 55, "position, orientation and joint angles, then their speeds", 21)
 CMU = Layout("humanoid_CMU", 137, HUMANOID, 56)
-LQR_2 = Layout("lqr_2_1", 4, "positions of 2 masses on springs in m, speeds in m/s", 1, "force on the first, in 3 N")
-LQR_6 = Layout("lqr_6_2", 12, "positions of 6 masses on springs in m, speeds in m/s", 2, "forces on the first two")
+LQR_2 = Layout("lqr_2_1", 4, "positions of 2 masses on springs in m, speeds in m/s", 1, "force on the first, in 6 N")
+LQR_6 = Layout(
+    "lqr_6_2", 12, "positions of 6 masses on springs in m, speeds in m/s", 2, "forces on the first two, in 6 N"
+)
 ARM_ONE = Layout("manipulator", 44, ARM, 5)
 PENDULUM = Layout("pendulum", 3, "cosine and sine of the angle from upright, speed in rad/s", 1)
 POINT = Layout("point_mass", 4, "x, y in m, speeds in m/s", 2, "force along two directions, in 0.1 N")

@@ -6,6 +6,7 @@ Letters: K plans, H control steps ahead.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import mujoco
@@ -38,23 +39,34 @@ def pusher(futures: Futures, _: float) -> np.ndarray:
     return -0.5 * near_KH - far_KH - 0.1 * np.square(futures.ctrl_KHA).sum(axis=-1)
 
 
+def standup(futures: Futures, _: float) -> np.ndarray:
+    """Height over the length of a step of physics, 1, and controls; impacts, at most 10, are unknown to plans."""
+    return futures.qpos_KHF[..., 2] / 0.003 + 1 - 0.1 * np.square(futures.ctrl_KHA).sum(axis=-1)
+
+
 REWARDS: dict[str, BatchReward] = {
     "Reacher": reacher,
     "Pusher": pusher,
     "Swimmer": Runner(1e-4),
-    "Hopper": Runner(1e-3, 1.0, 1, (0.7, np.inf), 0.2),
-    "Walker2d": Runner(1e-3, 1.0, 1, (0.8, 2.0), 1.0),
+    "Hopper": Runner(1e-3, well=1.0, heights=(0.7, np.inf), pitch=0.2),
+    "Walker2d": Runner(1e-3, well=1.0, heights=(0.8, 2.0), pitch=1.0),
     "HalfCheetah": Runner(0.1),
-    "Ant": Runner(0.5, 1.0, 2, (0.2, 1.0)),
+    "Ant": Runner(0.5, well=1.0, height_at=2, heights=(0.2, 1.0)),
+    # Of the torso, where Gymnasium takes the centre of mass.
+    "Humanoid": Runner(0.1, forward=1.25, well=5.0, height_at=2, heights=(1.0, 2.0)),
+    "HumanoidStandup": standup,
 }
+UPRIGHT = {"Hopper": 5.0, "Walker2d": 2.0}  # see `Runner`
 PLANS = {
     "Reacher": Config(samples=32, iterations=2, horizon=20, knots=5, every=2, substeps=2, noise=0.3),
-    "Pusher": Config(samples=32, iterations=1, horizon=25, knots=4, every=3, substeps=3, noise=0.4),
-    "Swimmer": Config(samples=32, iterations=1, horizon=50, knots=8, every=4, substeps=2),
-    "Hopper": Config(samples=48, iterations=1, horizon=60, knots=8, every=4, substeps=2),
-    "Walker2d": Config(samples=48, iterations=1, horizon=60, knots=8, every=4, substeps=2),
-    "HalfCheetah": Config(samples=32, iterations=1, horizon=16, knots=6, every=1, substeps=4),
-    "Ant": Config(samples=32, iterations=1, horizon=16, knots=5, every=2, substeps=3),
+    "Pusher": Config(samples=48, iterations=2, horizon=30, knots=4, every=2, substeps=2, noise=0.4),
+    "Swimmer": Config(samples=32, horizon=80, knots=10, every=4, substeps=2, noise=1.0),
+    "Hopper": Config(samples=48, horizon=100, knots=8, every=4, substeps=1),
+    "Walker2d": Config(samples=40, horizon=100, knots=8, every=4, substeps=1),
+    "HalfCheetah": Config(samples=32, horizon=16, knots=6, every=1, substeps=4),
+    "Ant": Config(samples=48, horizon=20, knots=6, every=2, substeps=3, noise=0.6),
+    "Humanoid": Config(samples=32, horizon=40, knots=6, every=3, substeps=2),
+    "HumanoidStandup": Config(samples=32, horizon=30, knots=5, every=4, substeps=2),
 }
 GOALS = {  # states at rest and the costs of leaving them, by diagonal
     "InvertedPendulum": ([1.0, 10.0, 0.1, 0.1], 0.1),
@@ -80,6 +92,8 @@ def hold(env: Any, costs: list[float], price: float) -> Callable[[Any], np.ndarr
 def planner(env: Any, name: str) -> Planner:
     """A planner by the task's own reward, on its model, with sensors where the reward needs places of bodies."""
     model, reward = env.model, REWARDS[name]
+    if isinstance(reward, Runner):
+        reward = replace(reward, upright=UPRIGHT.get(name, 0.0))
     if name == "Pusher":
         model = sensing(env.fullpath, PUSHER_BODIES)
         model.body_pos[:], model.body_quat[:] = env.model.body_pos, env.model.body_quat

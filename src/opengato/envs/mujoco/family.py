@@ -63,8 +63,8 @@ ROWS = (
     ("Walker2d", "walk forward on two legs as fast as you can without falling", 17, BODY, 6, PLANNER),
     ("HalfCheetah", "run forward on two legs as fast as you can, with little force", 17, BODY, 6, PLANNER),
     ("Ant", "walk forward on four legs as fast as you can without falling", 105, _ANT, 8, PLANNER),
-    ("Humanoid", "walk forward like a human as fast as you can without falling", 348, PERSON, 17, None),
-    ("HumanoidStandup", "stand up from lying on your back", 348, PERSON, 17, None),
+    ("Humanoid", "walk forward like a human as fast as you can without falling", 348, PERSON, 17, PLANNER),
+    ("HumanoidStandup", "stand up from lying on your back", 348, PERSON, 17, PLANNER),
 )
 TABLE = {row[0]: _row(*row) for row in ROWS}
 
