@@ -18,7 +18,17 @@ import gymnasium
 from opengato.core.config import choose
 from opengato.core.environment import Expert, TaskInfo
 from opengato.core.episode import ArraySpec
-from opengato.envs.dmc.tasks import BENCHMARK, ENDINGS, EXPERTS, PIXELS, SEES_STATE, TASKS, VARIANTS, Layout, Variant
+from opengato.envs.dmc.tasks import (
+    BENCHMARK,
+    ENDINGS,
+    PIXELS,
+    SEES_STATE,
+    TASKS,
+    VARIANTS,
+    Layout,
+    Variant,
+    expert_of,
+)
 from opengato.envs.loading import load_simulator
 from opengato.envs.scores import family_folder, read_scores
 from opengato.envs.table import Row, TableFamily
@@ -67,7 +77,7 @@ class Family(TableFamily):
 def _row(variant: Variant) -> Row:
     key = variant.domain, variant.task
     layout, instruction = TASKS[key]
-    expert = EXPERTS.get(key)
+    expert = expert_of(variant)
     return Row(
         instruction=instruction + (ENDINGS[variant.ending][1] if variant.ending else ""),
         observation=PICTURE if variant.ending == PIXELS else _state(layout),

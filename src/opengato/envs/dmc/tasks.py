@@ -192,6 +192,14 @@ ENDINGS = {  # with what they add to an instruction
     SMALL: (CHANGEABLE, ", with a body that is a little different each time"),
     LARGE: (CHANGEABLE, ", with a body that is very different each time"),
 }
+
+
+def expert_of(variant: Variant) -> str | None:
+    """What plays a task, if anything: plans are not tried on changed bodies, where an episode would cost the most."""
+    expert = EXPERTS.get((variant.domain, variant.task))
+    return None if expert == PLANNER and variant.ending in (SMALL, LARGE) else expert
+
+
 VARIANTS: dict[str, Variant] = {
     variant.name: variant
     for ending, keys in {"": TASKS, **{ending: keys for ending, (keys, _) in ENDINGS.items()}}.items()
