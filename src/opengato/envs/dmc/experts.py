@@ -13,9 +13,10 @@ from opengato.envs.dmc.controllers import Controller
 from opengato.envs.dmc.planning import planner
 from opengato.envs.mpc import Config
 
-WALK = Config(samples=24, horizon=25, every=4, substeps=3)
+STAND = Config(samples=32, horizon=30, every=2, substeps=3, enough=0.97)
+WALK = Config(samples=32, horizon=30, every=2, substeps=3, enough=1.25)
 TURN = Config(samples=32, horizon=40, every=3, substeps=2, enough=0.85)
-HOP = Config(samples=32, horizon=40, every=4, substeps=3)
+HOP = Config(samples=32, horizon=40, every=4, substeps=3, enough=1.75)
 SWIM = Config(samples=32, horizon=50, knots=12, every=4, substeps=5, noise=1.0, enough=0.93)
 CATCH = Config(samples=32, horizon=40, knots=8, every=4, substeps=4, enough=0.95)
 RUN = Config(samples=32, iterations=2, horizon=40, knots=8, every=2, noise=0.5)
@@ -34,7 +35,7 @@ EXPERTS: dict[tuple[str, str], Callable[[Any], Controller]] = {
     ("hopper", "stand"): planner(HOP, planning.hopper(hopping=False)),
     ("hopper", "hop"): planner(HOP, planning.hopper(hopping=True)),
     ("swimmer", "swimmer6"): planner(SWIM, planning.swimmer),
-    ("walker", "stand"): planner(WALK, planning.walker(0)),
+    ("walker", "stand"): planner(STAND, planning.walker(0)),
     ("walker", "walk"): planner(WALK, planning.walker(1)),
     ("walker", "run"): planner(WALK, planning.walker(8)),
     ("cartpole", "balance"): controllers.cartpole,
