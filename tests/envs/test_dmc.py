@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from opengato.envs import all_tasks, family_of, find_task
+from opengato.envs import all_tasks, find_task
 from opengato.envs.dmc import Family
 from opengato.envs.dmc.tasks import BENCHMARK, CHANGEABLE, EXPERTS, TASKS, VARIANTS
 
@@ -189,7 +189,3 @@ def test_a_seed_fixes_how_a_body_is_changed(ending: str, change: Any) -> None:
     off = np.abs(np.concatenate(gears) / np.tile(usual.model.actuator_gear[:, 0], 3) - 1)
     assert off.min() > change.least - 1e-4
     assert off.max() < change.most + 1e-4
-
-
-def test_the_family_is_found_by_its_name() -> None:
-    assert family_of("dmc/walker-walk").name == "dmc"
