@@ -16,24 +16,19 @@ from opengato.envs.mpc import Config
 STAND = Config(samples=32, horizon=30, every=2, substeps=3, enough=0.97)
 WALK = Config(samples=32, horizon=30, every=2, substeps=3, enough=1.25)
 TURN = Config(samples=32, horizon=40, every=3, substeps=2, enough=0.85)
-HOP = Config(samples=32, horizon=40, every=4, substeps=3, enough=1.75)
 SWIM = Config(samples=32, horizon=50, knots=12, every=4, substeps=5, noise=1.0, enough=0.93)
 CATCH = Config(samples=32, horizon=40, knots=8, every=4, substeps=4, enough=0.95)
 RUN = Config(samples=32, iterations=2, horizon=40, knots=8, every=2, noise=0.5)
-SPIN = Config(samples=64, horizon=30, knots=8, every=2, substeps=2, noise=1.0)
 RIGHT = Config(samples=32, horizon=40, every=4, substeps=4, enough=0.98)
 FISH = Config(samples=32, horizon=40, knots=12, every=4, substeps=4, noise=1.2)
 EXPERTS: dict[tuple[str, str], Callable[[Any], Controller]] = {
     ("acrobot", "swingup"): controllers.acrobot,
     ("ball_in_cup", "catch"): planner(CATCH, planning.ball_in_cup),
     ("cheetah", "run"): planner(RUN, planning.cheetah),
-    ("finger", "spin"): planner(SPIN, planning.spin),
     ("finger", "turn_easy"): planner(TURN, planning.turn),
     ("finger", "turn_hard"): planner(TURN, planning.turn),
     ("fish", "upright"): planner(RIGHT, planning.fish_upright),
     ("fish", "swim"): planner(FISH, planning.fish_swim),
-    ("hopper", "stand"): planner(HOP, planning.hopper(hopping=False)),
-    ("hopper", "hop"): planner(HOP, planning.hopper(hopping=True)),
     ("swimmer", "swimmer6"): planner(SWIM, planning.swimmer),
     ("walker", "stand"): planner(STAND, planning.walker(0)),
     ("walker", "walk"): planner(WALK, planning.walker(1)),

@@ -67,34 +67,6 @@ def walker(target: float) -> RewardOf:
     return reward_of
 
 
-def hopper(hopping: bool) -> RewardOf:
-    """Hold the torso 0.6 m above the foot, and hop at 2 m/s or move little."""
-
-    def reward_of(env: Any) -> Reward:
-        speed, model = speed_of(env), env.model
-        links, foot = model.body_pos[2:], model.body_ipos[-1]
-
-        def reward(futures: Futures) -> np.ndarray:
-            height_KH, angle_KH = np.zeros(futures.qpos_KHF.shape[:2]), futures.qpos_KHF[..., 2]
-            up_KH = np.cos(angle_KH)
-            height_KH = up_KH * model.body_ipos[1, 2] - np.sin(angle_KH) * model.body_ipos[1, 0]
-            for number, link in enumerate(links):
-                height_KH = height_KH - np.cos(angle_KH) * link[2] + np.sin(angle_KH) * link[0]
-                angle_KH = angle_KH + futures.qpos_KHF[..., 3 + number]
-            height_KH = height_KH - np.cos(angle_KH) * foot[2] + np.sin(angle_KH) * foot[0]
-            stand_KH = tolerance(height_KH, (0.6, 2.0), margin=0.6) * (1 + up_KH) / 2
-            own_KH = (height_KH > 0.6) * (height_KH < 2.0)
-            if hopping:
-                move_KH = tolerance(speed(futures), (2.0, np.inf), 1.0, "linear", 0.5)
-                return own_KH * move_KH + stand_KH * (0.5 + 0.3 * np.clip(speed(futures) / 2, -1, 1))
-            small_KH = tolerance(futures.ctrl_KHA, margin=1, value_at_margin=0, sigmoid="quadratic").mean(axis=-1)
-            return own_KH * (small_KH + 4) / 5 + stand_KH
-
-        return reward
-
-    return reward_of
-
-
 def ball_in_cup(env: Any) -> Reward:
     """The ball in the cup, and until then above it and near."""
     names = env.simulation.physics.named.model
@@ -108,17 +80,6 @@ def ball_in_cup(env: Any) -> Reward:
         caught_KH = (np.abs(aside_KH) < room[0]) & (np.abs(above_KH) < room[1])
         below_KH = (above_KH < -0.03) & (np.abs(aside_KH) < 0.05)
         return caught_KH - np.hypot(aside_KH, above_KH) - 0.3 * below_KH
-
-    return reward
-
-
-def spin(env: Any) -> Reward:
-    """The spinner at 15 rad/s or more, and until then faster."""
-    where = sensor(env, "hinge_velocity").start
-
-    def reward(futures: Futures) -> np.ndarray:
-        speed_KH = -futures.sensors_KHF[..., where]
-        return 0.5 * (speed_KH >= 15) + np.clip(speed_KH, -5, 17) / 15
 
     return reward
 

@@ -39,11 +39,6 @@ def pusher(futures: Futures, _: float) -> np.ndarray:
     return -0.5 * near_KH - far_KH - 0.1 * np.square(futures.ctrl_KHA).sum(axis=-1)
 
 
-def standup(futures: Futures, _: float) -> np.ndarray:
-    """Height over the length of a step of physics, 1, and controls; impacts, at most 10, are unknown to plans."""
-    return futures.qpos_KHF[..., 2] / 0.003 + 1 - 0.1 * np.square(futures.ctrl_KHA).sum(axis=-1)
-
-
 REWARDS: dict[str, BatchReward] = {
     "Reacher": reacher,
     "Pusher": pusher,
@@ -54,7 +49,6 @@ REWARDS: dict[str, BatchReward] = {
     "Ant": Runner(0.5, well=1.0, height_at=2, heights=(0.2, 1.0)),
     # Of the torso, where Gymnasium takes the centre of mass.
     "Humanoid": Runner(0.1, forward=1.25, well=5.0, height_at=2, heights=(1.0, 2.0)),
-    "HumanoidStandup": standup,
 }
 UPRIGHT = {"Hopper": 5.0, "Walker2d": 2.0}  # see `Runner`
 PLANS = {
@@ -66,7 +60,6 @@ PLANS = {
     "HalfCheetah": Config(samples=32, horizon=16, knots=6, every=1, substeps=4),
     "Ant": Config(samples=48, horizon=20, knots=6, every=2, substeps=3, noise=0.6),
     "Humanoid": Config(samples=32, horizon=40, knots=6, every=3, substeps=2),
-    "HumanoidStandup": Config(samples=32, horizon=30, knots=5, every=4, substeps=2),
 }
 GOALS = {  # states at rest and the costs of leaving them, by diagonal
     "InvertedPendulum": ([1.0, 10.0, 0.1, 0.1], 0.1),

@@ -64,7 +64,7 @@ ROWS = (
     ("HalfCheetah", "run forward on two legs as fast as you can, with little force", 17, BODY, 6, PLANNER),
     ("Ant", "walk forward on four legs as fast as you can without falling", 105, _ANT, 8, PLANNER),
     ("Humanoid", "walk forward like a human as fast as you can without falling", 348, PERSON, 17, PLANNER),
-    ("HumanoidStandup", "stand up from lying on your back", 348, PERSON, 17, PLANNER),
+    ("HumanoidStandup", "stand up from lying on your back", 348, PERSON, 17, None),
 )
 TABLE = {row[0]: _row(*row) for row in ROWS}
 
