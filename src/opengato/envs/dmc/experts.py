@@ -16,7 +16,6 @@ from opengato.envs.mpc import Config
 STAND = Config(samples=32, horizon=30, every=2, substeps=3, enough=0.97)
 WALK = Config(samples=32, horizon=30, every=2, substeps=3, enough=1.25)
 TURN = Config(samples=32, horizon=40, every=3, substeps=2, enough=0.85)
-SWIM = Config(samples=32, horizon=50, knots=12, every=4, substeps=5, noise=1.0, enough=0.93)
 CATCH = Config(samples=32, horizon=40, knots=8, every=4, substeps=4, enough=0.95)
 RUN = Config(samples=32, iterations=2, horizon=40, knots=8, every=2, noise=0.5)
 RIGHT = Config(samples=32, horizon=40, every=4, substeps=4, enough=0.98)
@@ -29,7 +28,6 @@ EXPERTS: dict[tuple[str, str], Callable[[Any], Controller]] = {
     ("finger", "turn_hard"): planner(TURN, planning.turn),
     ("fish", "upright"): planner(RIGHT, planning.fish_upright),
     ("fish", "swim"): planner(FISH, planning.fish_swim),
-    ("swimmer", "swimmer6"): planner(SWIM, planning.swimmer),
     ("walker", "stand"): planner(STAND, planning.walker(0)),
     ("walker", "walk"): planner(WALK, planning.walker(1)),
     ("walker", "run"): planner(WALK, planning.walker(8)),

@@ -119,19 +119,6 @@ def fish_swim(env: Any) -> Reward:
     return reward
 
 
-def swimmer(env: Any) -> Reward:
-    """The nose at the target."""
-    nose, target = sensor(env, "nose_pos").start, sensor(env, "target_pos").start
-    size = float(env.simulation.physics.named.model.geom_size["target", 0])
-
-    def reward(futures: Futures) -> np.ndarray:
-        seen = futures.sensors_KHF
-        apart_KH = np.linalg.norm(seen[..., nose : nose + 2] - seen[..., target : target + 2], axis=-1)
-        return tolerance(apart_KH, (0, size), margin=5 * size, sigmoid="long_tail") - apart_KH
-
-    return reward
-
-
 def _uprightness(futures: Futures) -> np.ndarray:
     """(K, H): the z part of the body's own z axis."""
     return 1 - 2 * np.square(futures.qpos_KHF[..., 4:6]).sum(axis=-1)

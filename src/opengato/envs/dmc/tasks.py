@@ -162,7 +162,6 @@ EXPERTS: dict[tuple[str, str], str] = {
     ("point_mass", "hard"): GEOMETRY,
     ("reacher", "easy"): GEOMETRY,
     ("reacher", "hard"): GEOMETRY,
-    ("swimmer", "swimmer6"): PLANNER,
     ("walker", "stand"): PLANNER,
     ("walker", "walk"): PLANNER,
     ("walker", "run"): PLANNER,
