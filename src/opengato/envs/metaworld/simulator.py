@@ -11,9 +11,11 @@ from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 from metaworld.policies import ENV_POLICY_MAP
 
 from opengato.core.environment import Expert
-from opengato.envs.metaworld.camera import Camera
+from opengato.envs.camera import Camera, View
 
 STEPS_AFTER_SUCCESS = 5
+# Over the robot's right shoulder; Meta-World's own corner cameras hang upside down.
+VIEW = View(look_at=(0.0, 0.68, 0.12), distance=1.15, azimuth=150.0, elevation=-35.0)
 
 
 class MetaWorldEnv(gymnasium.Env[np.ndarray, np.ndarray]):
@@ -67,7 +69,7 @@ class MetaWorldEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         if self.render_mode is None:
             raise ValueError(f"metaworld/{self.name} was made without pictures; give make(...) a `render_size` above 0")
         if self._camera is None:
-            self._camera = Camera(self.simulation.model, self._render_size)
+            self._camera = Camera(self.simulation.model, self._render_size, VIEW)
         return self._camera.picture(self.simulation.data)
 
     def close(self) -> None:

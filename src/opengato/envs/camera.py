@@ -1,10 +1,11 @@
-"""Pictures of Meta-World's table, many times faster than with MuJoCo's default settings on a CPU."""
+"""Pictures of a MuJoCo simulation, many times faster than with its default settings on a CPU."""
 
 from __future__ import annotations
 
 import atexit
 import functools
 import weakref
+from dataclasses import dataclass
 from typing import Any
 
 import mujoco
@@ -12,16 +13,25 @@ import numpy as np
 
 from opengato.envs.gl import ensure_gl
 
-LOOK_AT, DISTANCE, AZIMUTH, ELEVATION = (0.0, 0.68, 0.12), 1.15, 150.0, -35.0  # m, m, degrees, degrees
 # The names of a compiled module, which a type checker cannot see.
 _mj: Any = mujoco
 _open: weakref.WeakSet[Camera] = weakref.WeakSet()
 
 
-class Camera:
-    """Sees the table over the robot's right shoulder; Meta-World's own corner cameras hang upside down."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class View:
+    """A camera of our own: metres and degrees."""
 
-    def __init__(self, model: Any, size: int) -> None:
+    look_at: tuple[float, float, float]
+    distance: float
+    azimuth: float
+    elevation: float
+
+
+class Camera:
+    """Draws an MjData, seen by a view of our own or by the model's camera of that number."""
+
+    def __init__(self, model: Any, size: int, view: View | int) -> None:
         """`model`: an MjModel; `size`: pixels of a side. RuntimeError says what to install if nothing can draw."""
         ensure_gl()
         # On a CPU the cost is in samples per pixel, in the size of the buffers and in the passes for shadows and
@@ -32,10 +42,7 @@ class Camera:
         self._renderer = mujoco.Renderer(model, size, size)
         self._renderer.scene.flags[_mj.mjtRndFlag.mjRND_SHADOW] = 0
         self._renderer.scene.flags[_mj.mjtRndFlag.mjRND_REFLECTION] = 0
-        self._view = _mj.MjvCamera()
-        self._view.type = _mj.mjtCamera.mjCAMERA_FREE
-        self._view.lookat[:] = LOOK_AT
-        self._view.distance, self._view.azimuth, self._view.elevation = DISTANCE, AZIMUTH, ELEVATION
+        self._view: Any = view if isinstance(view, int) else _free(view)
         _open.add(self)
         _close_all_at_exit()
 
@@ -48,6 +55,14 @@ class Camera:
         """Free the memory of the pictures."""
         _open.discard(self)
         self._renderer.close()
+
+
+def _free(view: View) -> Any:
+    camera = _mj.MjvCamera()
+    camera.type = _mj.mjtCamera.mjCAMERA_FREE
+    camera.lookat[:] = view.look_at
+    camera.distance, camera.azimuth, camera.elevation = view.distance, view.azimuth, view.elevation
+    return camera
 
 
 @functools.cache
