@@ -49,6 +49,13 @@ def test_instructions_tell_all_games_apart() -> None:
     assert all(re.fullmatch(r"[A-Za-z ,:]{20,90}", text) for text in texts), texts
 
 
+def test_human_scores_keep_their_sign() -> None:
+    """A table that is often copied lost the minus of three games."""
+    people = {name: game.human_score for name, game in GAMES.items()}
+    assert people["Breakout"] == 30.5
+    assert {name for name, score in people.items() if score < 0} == {"DoubleDunk", "FishingDerby", "Skiing", "Tennis"}
+
+
 def test_random_scores_are_measured_for_all_games() -> None:
     for task in all_tasks("atari"):
         assert task.random_score is not None, task.id

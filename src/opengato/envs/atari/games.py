@@ -79,4 +79,5 @@ HOLD_UP = ("Freeway",)
 # Look-ahead earns clearly more than random actions in these (three standard errors of the difference, 10 episodes).
 LOOK_AHEAD = (
     "Asterix",
+    "Seaquest",
 )
