@@ -8,7 +8,7 @@ import numpy as np
 
 from opengato.core.config import plugins
 from opengato.core.environment import TaskInfo
-from opengato.envs import all_tasks, find_task
+from opengato.envs import all_tasks, find_task, jat
 from opengato.evaluators import contract
 from opengato.evaluators.acting import Player, demonstration, policy_of
 from opengato.evaluators.report import NORMALISED, TaskResult
@@ -20,8 +20,8 @@ from opengato.rollout import TRAIN_SEED, rollout
 class Evaluator(contract.Evaluator):
     """Score = (mean return - random) / (expert - random), with a bootstrap interval over episodes.
 
-    Random and expert are the measured means of the family's `scores.json` and count as exact. Success is that of any
-    step of the episode, with Wilson's interval.
+    Random and expert are the measured means of the family's `scores.json`, or those of JAT where the settings ask for
+    them, and count as exact. Success is that of any step of the episode, with Wilson's interval.
     """
 
     counted = "return"
@@ -32,9 +32,9 @@ class Evaluator(contract.Evaluator):
     def tasks(self, family: str) -> list[str]:
         return [task.id for task in all_tasks(family)]
 
-    def unfit(self, task_id: str) -> str | None:
+    def unfit(self, task_id: str, settings: contract.Settings | None = None) -> str | None:
         try:
-            find_task(task_id).normalise(0.0)
+            anchored(task_id, settings or contract.Settings()).normalise(0.0)
         except ValueError as error:
             return str(error)
         return None
@@ -70,7 +70,13 @@ class Evaluator(contract.Evaluator):
 
     def summarise(self, task_id: str, samples: contract.Samples, settings: contract.Settings) -> TaskResult:
         """The normalised score of the episodes; ValueError if there is none, since every one was given up."""
-        return score(find_task(task_id), samples, settings)
+        return score(anchored(task_id, settings), samples, settings)
+
+
+def anchored(task_id: str, settings: contract.Settings) -> TaskInfo:
+    """The task with the anchors that the settings ask for; ValueError where JAT has none that fit."""
+    task = find_task(task_id)
+    return jat.anchored(task) if settings.anchors == "jat" else task
 
 
 def score(task: TaskInfo, samples: contract.Samples, settings: contract.Settings) -> TaskResult:
