@@ -1,10 +1,10 @@
-"""Puts measured numbers into README.md and docs/results.md, between `<!-- table NAME -->` and `<!-- /table -->`.
+"""Puts measured numbers into README.md and pages of docs, between `<!-- table NAME -->` and `<!-- /table -->`.
 
-    python benchmarks/_tables.py            # after `make bench`, or when an agent was shipped
+    python benchmarks/_tables.py            # after `make bench` or `opengato measure`, or when an agent was shipped
     python benchmarks/_tables.py --check    # exit code 1 if a page is not what the files say
 
-Nobody types a number: each comes from `results/*.json` (`make bench`) or from the card of the shipped agent, in which
-`opengato.evaluators.ship` writes its scores.
+Nobody types a number: each comes from `results/*.json` (`make bench`), from the `scores.json` of the task families, or
+from the card of the shipped agent, in which `opengato.evaluators.ship` writes its scores.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import _task_table
+
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "tasks.md")
 CARD = ROOT / "src" / "opengato" / "assets" / "agents" / "tiny" / "card.json"
 MARK = re.compile(r"(<!-- table ([\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 EVALUATE = "opengato evaluate tiny"
@@ -259,6 +261,8 @@ TABLES: dict[str, Callable[[Found], str]] = {
     "families": families,
     "documents": documents,
     "tasks": tasks,
+    "task-counts": _task_table.counts,
+    "task-rows": _task_table.all_rows,
     **{name: benchmark(name) for name in HEADLINES},
 }
 

@@ -67,6 +67,9 @@ def test_tasks(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
     text = capsys.readouterr().out
     assert "babyai/GoToLocal " in text
     assert "metaworld/drawer-open" in text
+    assert cli.main(["tasks", "--family", "babyai", "--scores"]) == 0
+    [row] = [line for line in capsys.readouterr().out.splitlines() if "babyai/GoToLocal " in line]
+    assert re.search(r"0\.1612 ± 0\.29 +400 .* 100% .* 0\.1625 +0\.925 +0\.87 +0\.93", row)
 
 
 def test_settings_stand_anywhere_and_a_dry_run_lists_them(capsys: Output) -> None:

@@ -144,6 +144,18 @@ def test_a_task_whose_expert_is_no_better_than_random_is_left_out(monkeypatch: p
         made["babyai/GoToLocal"]
 
 
+def test_scores_against_the_anchors_of_jat() -> None:
+    settings = Settings(episodes=2, anchors="jat")
+    made = evaluate("expert", "babyai/GoToLocal,babyai/GoToObjS4,metaworld/reach", settings=settings, progress=False)
+    [one] = made.results
+    assert one.references == {"random": 0.162485, "expert": 0.925005}
+    mean = np.mean(one.samples["return"])
+    assert one.score.value == pytest.approx((mean - 0.162485) / (0.925005 - 0.162485))
+    assert one.notes["expert"].startswith("JAT's")
+    assert "no anchors" in made.left_out["babyai/GoToObjS4"]
+    assert "another reward" in made.left_out["metaworld/reach"]
+
+
 def test_the_expert_scores_about_one_and_the_number_of_environments_changes_nothing() -> None:
     task = "babyai/GoToObjS4"
     alone = run_task("expert", task, Settings(episodes=5, num_envs=1))

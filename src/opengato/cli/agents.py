@@ -53,6 +53,7 @@ def evaluate(arguments: Evaluate) -> None:
         temperature=arguments.acting.temperature,
         limits=dataclasses.replace(limits_of(arguments.acting), instructed=not arguments.uninstructed),
         prompted=arguments.prompted,
+        anchors=arguments.anchors,
     )
     report = measure(player, arguments.tasks or families_of(player), settings=settings)
     console = wide_console()

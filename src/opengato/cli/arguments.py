@@ -44,6 +44,7 @@ class Evaluate:
         opengato evaluate runs/tiny --tasks babyai,caption --episodes 20
         opengato evaluate tiny --tasks 'metaworld/door-*' --json out.json
         opengato evaluate tiny --tasks metaworld --history 1
+        opengato evaluate tiny --tasks babyai --anchors jat
         opengato evaluate random --tasks babyai/GoToLocal --plot out.png
     """
 
@@ -69,6 +70,8 @@ class Evaluate:
     """Let it read a successful episode of the expert before each episode, as Gato does."""
     uninstructed: Flag = False
     """Do not tell it its instruction."""
+    anchors: Literal["measured", "jat"] = "measured"
+    """Whose random and expert returns are 0 and 1: those measured here, or those of JAT."""
     json: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
     """Write the whole report, with the result of every episode."""
     plot: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
@@ -165,11 +168,14 @@ class Tasks:
     For example:
         opengato tasks
         opengato tasks --family metaworld
+        opengato tasks --family babyai --scores
         opengato tasks --json
     """
 
     family: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: all)")] = None
     """Only one family."""
+    scores: Flag = False
+    """In full what random actions and the expert achieve, what the expert costs, and JAT's figures beside them."""
     json: Flag = False
     """Print as JSON."""
 

@@ -15,6 +15,7 @@ from opengato.cli.arguments import Measure, Tasks
 from opengato.cli.printing import wide_console
 from opengato.core.environment import Score, TaskInfo
 from opengato.envs import all_tasks, matching
+from opengato.envs.jat import Anchors, anchors_of
 from opengato.envs.scores import FILE, family_folder
 from opengato.rollout.measure import Budget
 from opengato.rollout.measure import measure as measure_tasks
@@ -29,6 +30,9 @@ def tasks(arguments: Tasks) -> None:
         print(json.dumps([dataclasses.asdict(task) for task in found], indent=1))
         return
     console = wide_console()
+    if arguments.scores:
+        console.print(score_table(found))
+        return
     narrow = console.width < NARROW
     console.print(task_table(found, narrow))
     if narrow:
@@ -68,6 +72,34 @@ def task_table(found: list[TaskInfo], narrow: bool) -> Table:
         scores = [mean(task.random_score), mean(task.expert_score), success(task.expert_score)]
         table.add_row(*about, *expert, *scores)
     return table
+
+
+def score_table(found: list[TaskInfo]) -> Table:
+    """One row a task: both ends of its score with deviation and episodes, success, cost, and JAT's figures."""
+    table = Table(title=f"{len(found)} control tasks", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("task", no_wrap=True)
+    names = ("random", "n", "expert", "n", "solved", "s/episode", "JAT: random", "expert", "agent", "score")
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+    for task in found:
+        expert = task.expert_score
+        cost = "-" if expert is None or expert.seconds is None else f"{expert.seconds:.2g}"
+        cells = [*both(task.random_score), *both(expert), success(expert), cost]
+        table.add_row(task.id, *cells, *of_jat(anchors_of(task.id)))
+    return table
+
+
+def both(score: Score | None) -> tuple[str, str]:
+    """The mean return with its deviation, and the episodes behind it."""
+    return ("-", "-") if score is None else (f"{score.mean:.4g} ± {score.std:.2g}", str(score.episodes))
+
+
+def of_jat(anchors: Anchors | None) -> tuple[str, str, str, str]:
+    """JAT's random, expert and agent, and the score of its agent, where its expert is above random."""
+    if anchors is None:
+        return ("-", "-", "-", "-")
+    score = f"{anchors.agent_score:.2f}" if anchors.expert > anchors.random else "-"
+    return f"{anchors.random:.4g}", f"{anchors.expert:.4g}", f"{anchors.agent:.4g}", score
 
 
 def mean(score: Score | None) -> str:

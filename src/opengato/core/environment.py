@@ -29,13 +29,17 @@ class ExpertFailed(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Score:
-    """A measured return: mean over `episodes` episodes of the seeds [seed, seed + episodes)."""
+    """A measured return: mean over `episodes` episodes of the seeds [seed, seed + episodes).
+
+    `seconds` of a processor are what an episode cost on average, simulator included; None where that was not measured.
+    """
 
     mean: float
     std: float
     episodes: int
     seed: int
     success_rate: float | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,7 +14,7 @@ from opengato.core.config import plugin
 from opengato.core.environment import Score
 
 FILE = "scores.json"
-KEYS = ("mean", "std", "episodes", "seed", "success_rate")
+KEYS = ("mean", "std", "episodes", "seed", "success_rate", "seconds")
 
 
 def family_folder(family: str) -> Path:
@@ -31,7 +31,7 @@ def read_rows(folder: Path) -> dict[str, dict[str, Any]]:
 def read_scores(folder: Path) -> dict[str, dict[str, Any]]:
     """By task name the fields `random_score` and `expert_score` of its `TaskInfo`, where they are measured."""
     return {
-        name: {f"{who}_score": Score(**{key: row[key] for key in KEYS}) for who, row in rows.items()}
+        name: {f"{who}_score": Score(**{key: row[key] for key in KEYS if key in row}) for who, row in rows.items()}
         for name, rows in read_rows(folder).items()
     }
 

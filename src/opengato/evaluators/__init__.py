@@ -58,7 +58,7 @@ def evaluate(
     settings = settings or Settings(episodes=episodes, seed=seed)
     started = time.perf_counter()
     chosen = select_tasks(tasks, trained_tasks(agent))
-    unfit = {task: evaluator_of(task).unfit(task) for task in chosen}
+    unfit = {task: evaluator_of(task).unfit(task, settings) for task in chosen}
     kept = [task for task in chosen if unfit[task] is None]
     results = []
     with _progress(progress) as bar:

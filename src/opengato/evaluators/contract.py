@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from opengato.agent.policy import Limits
 from opengato.evaluators.report import TaskResult
@@ -19,8 +19,9 @@ class Settings:
 
     50 episodes a task are the protocol of Gato [Reed et al. 2022, arXiv:2205.06175, sec. 4.1]. `documents` limits the
     held-out pictures or windows of text; None takes all. An agent's environments run in `processes` others, or in this
-    one if that is 0; results are the same. At `temperature` 0 an agent takes the best action. If
-    `prompted`, an agent reads a successful episode of the expert first, as it does in Gato (sec. 4).
+    one if that is 0; results are the same. At `temperature` 0 an agent takes the best action. If `prompted`, an agent
+    reads a successful episode of the expert first, as it does in Gato (sec. 4). `anchors` says whose random and expert
+    returns are the ends of a score: "measured" here, or those of "jat" (`envs/jat.py`).
     """
 
     episodes: int = 50
@@ -31,6 +32,7 @@ class Settings:
     temperature: float = 0.0
     limits: Limits = field(default_factory=Limits)
     prompted: bool = False
+    anchors: Literal["measured", "jat"] = "measured"
 
     @property
     def acting(self) -> str:
@@ -56,7 +58,7 @@ class Evaluator(ABC):
     def tasks(self, family: str) -> list[str]:
         """All ids of a family that it can measure."""
 
-    def unfit(self, task_id: str) -> str | None:
+    def unfit(self, task_id: str, settings: Settings | None = None) -> str | None:
         """Why no honest score can be given for a task, whoever acts; None where one can."""
         return None
 

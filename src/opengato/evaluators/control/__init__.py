@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from opengato.core.environment import TaskInfo
-from opengato.envs import all_tasks, families, find_task
+from opengato.envs import all_tasks, families, find_task, jat
 from opengato.evaluators import contract
 from opengato.evaluators.acting import Player, demonstration, policy_of
 from opengato.evaluators.report import NORMALISED, TaskResult
@@ -19,8 +19,9 @@ from opengato.rollout import TRAIN_SEED, rollout
 class Evaluator(contract.Evaluator):
     """Score = (mean return - random) / (expert - random), with a bootstrap interval over episodes.
 
-    Random and expert are the measured means of the family's `scores.json` and count as exact; where one of them is not
-    known, the mean return itself is reported. Success is that of any step of the episode, with Wilson's interval.
+    Random and expert are the measured means of the family's `scores.json`, or those of JAT where the settings ask for
+    them, and count as exact; where one of them is not known, the mean return itself is reported. Success is that of any
+    step of the episode, with Wilson's interval.
     """
 
     counted = "return"
@@ -31,12 +32,11 @@ class Evaluator(contract.Evaluator):
     def tasks(self, family: str) -> list[str]:
         return [task.id for task in all_tasks(family)]
 
-    def unfit(self, task_id: str) -> str | None:
-        task = find_task(task_id)
-        if not is_anchored(task):
-            return None
+    def unfit(self, task_id: str, settings: contract.Settings | None = None) -> str | None:
         try:
-            task.normalise(0.0)
+            task = anchored(task_id, settings or contract.Settings())
+            if is_anchored(task):
+                task.normalise(0.0)
         except ValueError as error:
             return str(error)
         return None
@@ -69,8 +69,14 @@ class Evaluator(contract.Evaluator):
 
     def summarise(self, task_id: str, samples: contract.Samples, settings: contract.Settings) -> TaskResult:
         """The score of the episodes; ValueError if there is none, since every one was given up."""
-        task = find_task(task_id)
+        task = anchored(task_id, settings)
         return score(task, samples, settings) if is_anchored(task) else raw(task, samples, settings)
+
+
+def anchored(task_id: str, settings: contract.Settings) -> TaskInfo:
+    """The task with the anchors that the settings ask for; ValueError where JAT has none that fit."""
+    task = find_task(task_id)
+    return jat.anchored(task) if settings.anchors == "jat" else task
 
 
 def is_anchored(task: TaskInfo) -> bool:
