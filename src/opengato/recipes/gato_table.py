@@ -15,7 +15,7 @@ from rich import box
 from rich.table import Table
 
 from opengato.core.config import plugins
-from opengato.envs import all_tasks
+from opengato.envs import matching
 
 Status = Literal["has", "stand_in", "missing"]
 
@@ -24,8 +24,8 @@ Status = Literal["has", "stand_in", "missing"]
 class Row:
     """One data set of Table 1; `weight` in percent, None where nothing is printed.
 
-    `here` names task families (`envs`) and corpora (`sources`) of this project: those of the row (`has`), or others in
-    their place (`stand_in`).
+    `here` names task families (`envs`), or a pattern of their tasks, and corpora (`sources`) of this project: those of
+    the row (`has`), or others in their place (`stand_in`).
     """
 
     name: str
@@ -48,11 +48,51 @@ def _captions(name: str) -> Row:
     )
 
 
+def _suite(name: str, *, tasks: int, episodes: float, tokens: float, weight: float, here: str) -> Row:
+    return Row(
+        name=name,
+        tasks=tasks,
+        episodes=episodes,
+        tokens=tokens,
+        weight=weight,
+        status="has",
+        here=(here,),
+        note="controllers and plans, for some of them",
+    )
+
+
 CONTROL = (
-    Row(name="DM Lab", tasks=254, episodes=16.4e6, tokens=194e9, weight=9.35),
-    Row(name="ALE Atari", tasks=51, episodes=63.4e3, tokens=1.26e9, weight=9.5),
+    Row(
+        name="DM Lab",
+        tasks=254,
+        episodes=16.4e6,
+        tokens=194e9,
+        weight=9.35,
+        status="stand_in",
+        here=("maze3d",),
+        note="mazes of MiniWorld, played by planners that know the map",
+    ),
+    Row(
+        name="ALE Atari",
+        tasks=51,
+        episodes=63.4e3,
+        tokens=1.26e9,
+        weight=9.5,
+        status="has",
+        here=("atari",),
+        note="played by plans in the emulator, where they are good; five minutes a game",
+    ),
     Row(name="ALE Atari Extended", tasks=28, episodes=28.4e3, tokens=565e6, weight=10.0),
-    Row(name="Sokoban", tasks=1, episodes=27.2e3, tokens=298e6, weight=1.33),
+    Row(
+        name="Sokoban",
+        tasks=1,
+        episodes=27.2e3,
+        tokens=298e6,
+        weight=1.33,
+        status="has",
+        here=("sokoban",),
+        note="shortest solutions",
+    ),
     Row(
         name="BabyAI",
         tasks=46,
@@ -63,10 +103,14 @@ CONTROL = (
         here=("babyai",),
         note="played by BabyAI's own bot",
     ),
-    Row(name="DM Control Suite", tasks=30, episodes=395e3, tokens=22.5e9, weight=4.62),
-    Row(name="DM Control Suite Pixels", tasks=28, episodes=485e3, tokens=35.5e9, weight=7.07),
-    Row(name="DM Control Suite Random Small", tasks=26, episodes=10.6e6, tokens=313e9, weight=3.04),
-    Row(name="DM Control Suite Random Large", tasks=26, episodes=26.1e6, tokens=791e9, weight=3.04),
+    _suite("DM Control Suite", tasks=30, episodes=395e3, tokens=22.5e9, weight=4.62, here="dmc/*"),
+    _suite("DM Control Suite Pixels", tasks=28, episodes=485e3, tokens=35.5e9, weight=7.07, here="dmc/*-pixels"),
+    _suite(
+        "DM Control Suite Random Small", tasks=26, episodes=10.6e6, tokens=313e9, weight=3.04, here="dmc/*-random-small"
+    ),
+    _suite(
+        "DM Control Suite Random Large", tasks=26, episodes=26.1e6, tokens=791e9, weight=3.04, here="dmc/*-random-large"
+    ),
     Row(
         name="Meta-World",
         tasks=45,
@@ -77,10 +121,28 @@ CONTROL = (
         here=("metaworld",),
         note="played by its scripted policies, not by MPO",
     ),
-    Row(name="Procgen Benchmark", tasks=16, episodes=1.6e6, tokens=4.46e9, weight=5.34),
+    Row(
+        name="Procgen Benchmark",
+        tasks=16,
+        episodes=1.6e6,
+        tokens=4.46e9,
+        weight=5.34,
+        status="has",
+        here=("procgen",),
+        note="played by plans in copies of the level",
+    ),
     Row(name="RGB Stacking simulator", tasks=1, episodes=387e3, tokens=24.4e9, weight=1.33),
     Row(name="RGB Stacking real robot", tasks=1, episodes=15.7e3, tokens=980e6, weight=1.33),
-    Row(name="Modular RL", tasks=38, episodes=843e3, tokens=69.6e9, weight=8.23),
+    Row(
+        name="Modular RL",
+        tasks=38,
+        episodes=843e3,
+        tokens=69.6e9,
+        weight=8.23,
+        status="stand_in",
+        here=("bodies",),
+        note="walkers, hoppers and humanoids cut from Gymnasium's bodies",
+    ),
     Row(name="DM Manipulation Playground", tasks=4, episodes=286e3, tokens=6.58e9, weight=1.68),
     Row(name="Playroom", tasks=1, episodes=829e3, tokens=118e9, weight=1.33),
 )
@@ -144,7 +206,7 @@ def table() -> Table:
 
 def _counted(name: str) -> str:
     """A family with the number of its tasks; a corpus as it is."""
-    return f"{name} ({len(all_tasks(name))} tasks)" if name in plugins("envs") else name
+    return f"{name} ({len(matching(name))} tasks)" if name.partition("/")[0] in plugins("envs") else name
 
 
 def _short(count: float | None) -> str:
