@@ -131,7 +131,7 @@ print(sorted({"torch", "pyarrow", "mujoco", "minigrid"} & set(sys.modules)), tim
     [
         ("tranee", r"unknown command 'tranee'; did you mean 'train'"),
         ("data shwo x", r"unknown command 'data shwo'; did you mean 'data show'"),
-        ("tasks --family babya", r"unknown task family 'babya'; did you mean 'babyai'\?"),
+        ("tasks --family babyia", r"unknown task family 'babyia'; did you mean 'babyai'"),
         ("tasks --familly babyai", r"--family NAME"),
         ("tasks --seed", r"--seed"),
         ("train", r"RECIPE"),

@@ -61,6 +61,7 @@ def test_a_broken_torch_and_a_broken_family_are_findings(monkeypatch: pytest.Mon
     monkeypatch.setattr(doctor.importlib, "import_module", fail)
     monkeypatch.setattr(doctor, "all_tasks", fail)
     monkeypatch.setattr(doctor, "plugins", lambda group: ["babyai"])
+    monkeypatch.setattr(doctor, "families", lambda: ["babyai"])
     monkeypatch.setattr(doctor, "ensure_gl", lambda: "egl")
     found = doctor.report()
     assert "libnvrtc" in found["torch"]["error"]

@@ -60,9 +60,7 @@ class Evaluate:
     """Held-out pictures or windows of text to measure."""
     num_envs: int = 16
     """Environments side by side; the result does not depend on it."""
-    processes: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: all cores but one, up to 8)")] = (
-        None
-    )
+    processes: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: one per spare core)")] = None
     """Processes that run them; 0 runs them beside the network. Nor does it depend on these."""
     acting: Annotated[Acting, arg(name="")] = field(default_factory=Acting)
     """How it acts in the control tasks."""
