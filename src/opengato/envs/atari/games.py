@@ -78,6 +78,9 @@ GAMES = {
 HOLD_UP = ("Freeway",)
 # Look-ahead earns clearly more than random actions in these (three standard errors of the difference, 10 episodes).
 LOOK_AHEAD = (
+    "Assault",
     "Asterix",
+    "Boxing",
+    "MsPacman",
     "Seaquest",
 )

@@ -11,9 +11,11 @@ MOVES_AND_FIRE = (*MOVES, 9, 9, 9)
 RIGHT = (*MOVES[:7], 7, 7, 7, 7, 7, 8, 8, 8, 8, 8, 8)  # what is named often is tried often
 UP = (1, 2, 2, 4, 5, 5, 5, 7, 8, 8)
 CROSS = (1, 3, 5, 7)
-# To react in time, and to find a way to a goal that alone is rewarded.
+# To react in time, to aim at what is hit later, and to find a way (or a winding one) to a goal that alone is rewarded.
 REACT = lookahead.Config(plans=24, horizon=25, follow=5)
+AIM = lookahead.Config(plans=40, horizon=40, follow=4)
 FIND = lookahead.Config(plans=48, horizon=120, follow=30, discount=0.99)
+WIND = lookahead.Config(plans=96, horizon=200, follow=50, discount=0.99, switch=0.15)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +56,7 @@ GAMES = {
         planning=REACT,
     ),
     "heist": Game(
-        instruction="collect the keys, open the locks of their colours and steal the gem", actions=CROSS, planning=FIND
+        instruction="collect the keys, open the locks of their colours and steal the gem", actions=CROSS, planning=WIND
     ),
     "jumper": Game(instruction="jump to the carrot, where the compass points, past the spikes", planning=FIND),
     "leaper": Game(
@@ -64,7 +66,7 @@ GAMES = {
         max_steps=500,
     ),
     "maze": Game(
-        instruction="find the way through the maze to the cheese", actions=CROSS, planning=FIND, max_steps=500
+        instruction="find the way through the maze to the cheese", actions=CROSS, planning=WIND, max_steps=500
     ),
     "miner": Game(
         instruction="dig through the dirt for all diamonds, keep clear of boulders, then go to the exit",
@@ -75,7 +77,7 @@ GAMES = {
     "plunder": Game(
         instruction="fire at the ships of the enemy's colour and spare all others",
         actions=MOVES_AND_FIRE,
-        planning=REACT,
+        planning=AIM,
     ),
     "starpilot": Game(
         instruction="fly through space, evade what comes and shoot it", actions=MOVES_AND_FIRE, planning=REACT
