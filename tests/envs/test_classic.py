@@ -156,6 +156,18 @@ def test_box2d_lands_and_crashes() -> None:
     env.close()
 
 
+def test_a_walk_does_not_depend_on_the_walks_before() -> None:
+    """Gymnasium keeps the world of BipedalWalker from episode to episode, and with it an order of contacts."""
+    env, walks = FAMILY.make("BipedalWalker"), []
+    actions = np.random.default_rng(1).uniform(-1, 1, (60, 4)).astype(np.float32)
+    for seed in (3, 4, 3):
+        env.reset(seed=seed)
+        walks.append(np.array([env.step(action)[0] for action in actions]))
+    np.testing.assert_array_equal(walks[0], walks[2])
+    assert not np.array_equal(walks[0], walks[1])
+    env.close()
+
+
 def test_the_driver_steers_towards_the_road_and_a_pedal_below_zero_rests() -> None:
     env = FAMILY.make("CarRacing")
     env.reset(seed=0)

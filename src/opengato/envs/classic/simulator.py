@@ -131,8 +131,16 @@ class _Judged(gymnasium.Wrapper):
             self.action_space = spaces.Box(-1.0, 1.0, (3,), np.float32)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        if self.setup.box2d:
+            self._renew_world()
         raw, info = self.env.reset(seed=seed, options=options)
         return self._shown(raw), info
+
+    def _renew_world(self) -> None:
+        """Make the world of Box2D anew, whose order of contacts would depend on the episodes before."""
+        inner: Any = self.unwrapped
+        inner._destroy()
+        inner.world = type(inner.world)(gravity=inner.world.gravity)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         if self.pedals:
@@ -142,6 +150,14 @@ class _Judged(gymnasium.Wrapper):
         if self.setup.success is not None:
             info = {**info, "success": self.setup.success(Outcome(reward, terminated, truncated, info))}
         return self._shown(raw), reward, terminated, truncated, info
+
+    def render(self) -> Any:
+        """What gymnasium draws, of its own size."""
+        if self.env.render_mode is None:
+            raise ValueError(
+                f"classic/{self.setup.name} was made without pictures; give make(...) a `render_size` above 0"
+            )
+        return self.env.render()
 
     def _shown(self, raw: Any) -> Any:
         if self.setup.shape:

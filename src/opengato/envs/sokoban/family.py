@@ -49,7 +49,7 @@ class Family(TableFamily):
     packages = ("numpy", "gymnasium")
 
     def table(self) -> Mapping[str, Row]:
-        return {name: _row(boxes) for name, (_, boxes) in LEVELS.items()}
+        return {name: _row(side, boxes) for name, (side, boxes) in LEVELS.items()}
 
     def make(self, name: str, render_size: int = 0) -> gymnasium.Env:
         """The environment of `8x8-2`; `reset(seed=s)` makes the level of seed s."""
@@ -64,9 +64,10 @@ class Family(TableFamily):
         return _Solution(env)
 
 
-def _row(boxes: int) -> Row:
+def _row(side: int, boxes: int) -> Row:
+    goal = "push the box onto the target" if boxes == 1 else f"push the {boxes} boxes onto the targets"
     return Row(
-        instruction="push the box onto the target" if boxes == 1 else f"push the {boxes} boxes onto the targets",
+        instruction=f"{goal} on a board of {side} by {side} cells",
         observation=BOARD,
         action=MOVE,
         max_steps=MAX_STEPS,
