@@ -7,6 +7,7 @@ import hashlib
 import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -153,7 +154,8 @@ def assert_leaves_nothing(
         _make_and_close(task, render_size)
         if time.process_time() - begun > seconds:
             break
-    assert _held() == before, task.id
+    left = _held() - before
+    assert not left, f"{task.id} leaves {dict(left)}"
     assert not list(folder.iterdir()), task.id
 
 
@@ -165,21 +167,20 @@ def _make_and_close(task: TaskInfo, render_size: int) -> None:
         env.close()  # and once more when it is left
 
 
-def _held() -> tuple[list[str], list[str]]:
+def _held() -> Counter[str]:
     """Open files of this process, and its children."""
     gc.collect()
-    files = []
+    held = Counter[str]()
     for number in Path("/proc/self/fd").iterdir():
         try:
-            files.append(str(number.readlink()))
+            held[str(number.readlink())] += 1
         except FileNotFoundError:  # the list itself
             continue
-    me, children = str(os.getpid()), []
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
             name, _, rest = status.read_text().rpartition(")")
         except OSError:  # it has just ended
             continue
-        if rest.split()[1] == me:
-            children.append(name)
-    return sorted(files), sorted(children)
+        if rest.split()[1] == str(os.getpid()):
+            held[name] += 1
+    return held

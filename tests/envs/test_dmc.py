@@ -182,3 +182,26 @@ def test_a_seed_fixes_how_a_body_is_changed(ending: str, change: Any) -> None:
     off = np.abs(np.concatenate(gears) / np.tile(usual.model.actuator_gear[:, 0], 3) - 1)
     assert off.min() > change.least - 1e-4
     assert off.max() < change.most + 1e-4
+
+
+def test_a_new_ground_needs_no_opengl() -> None:
+    env = FAMILY.make("quadruped-escape").unwrapped
+    grounds = []
+    for seed in (1, 2):
+        env.reset(seed=seed)
+        grounds.append(env.model.hfield_data.copy())
+    assert not np.array_equal(*grounds)
+    assert env.simulation.physics._contexts is None
+    env.close()
+
+
+def test_pictures_show_the_ground_of_their_episode(gl: str) -> None:
+    pictures = []
+    for seeds in ((1, 2), (2,)):
+        env = FAMILY.make("quadruped-escape", render_size=48)
+        for seed in seeds:
+            env.reset(seed=seed)
+            picture = env.render()
+        pictures.append(picture)
+        env.close()
+    np.testing.assert_array_equal(*pictures)

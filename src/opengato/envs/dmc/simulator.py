@@ -15,10 +15,12 @@ from opengato.envs.dmc.tasks import LARGE, PIXELS, SMALL, Variant
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # glfw complains where there is no screen, before dm_control tries EGL
     from dm_control import suite
+    from dm_control.suite import quadruped
 
 SIDE = 64  # pixels, of the tasks from pixels
 CAMERA = 0  # the suite's own
 MAX_STEPS = 1000
+HILLY = "escape"  # the task whose ground is drawn anew for each episode
 UNLIMITED = 6.0  # what an action of 1 stands for where a control has no limits: lqr's best reach 5.7
 
 
@@ -31,7 +33,16 @@ def make(variant: Variant, render_size: int) -> gymnasium.Env:
 
 def load(domain: str, task: str) -> Any:
     """A `dm_control.rl.control.Environment`. The seed matters only where the model itself is drawn (lqr): once."""
-    return suite.load(domain, task, task_kwargs={"random": 0})
+    simulation = suite.load(domain, task, task_kwargs={"random": 0})
+    if task == HILLY:
+        simulation.physics.__class__ = _Unseen
+    return simulation
+
+
+class _Unseen(quadruped.Physics):
+    """Says that dm_control draws nothing: else each new ground would be sent to OpenGL, also where nobody looks."""
+
+    contexts = None
 
 
 class ControlEnv(gymnasium.Env[np.ndarray, np.ndarray]):
@@ -70,8 +81,9 @@ class ControlEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         """Start the episode of `seed`, or of the next draw if None: its state, its target and its body, if changed."""
         super().reset(seed=seed)
         self.episode_seed = int(self.np_random.integers(2**31))
+        if self.change is not None or self.task_name == HILLY:
+            self._close_cameras()  # they know the old model, or the old ground
         if self.change is not None:
-            self._close_cameras()  # they know the old model
             generator = np.random.default_rng(self.episode_seed)
             perturbation.perturb(self.simulation.physics, self.domain, self.change, generator)
         self.simulation.task._random = np.random.RandomState(self.episode_seed)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from pathlib import Path
 from typing import Any
 
 import gymnasium
-import gymnasium_robotics
 import mujoco
 import numpy as np
+
+with contextlib.redirect_stderr(io.StringIO()):  # a notice that rewards of its older versions differ
+    import gymnasium_robotics
 
 from opengato.envs.gl import ensure_gl
 from opengato.envs.robotics.tasks import GYMNASIUM, kitchen_things
