@@ -190,7 +190,7 @@ def test_a_new_ground_needs_no_opengl() -> None:
     for seed in (1, 2):
         env.reset(seed=seed)
         grounds.append(env.model.hfield_data.copy())
-    assert not np.array_equal(*grounds)
+    assert not np.array_equal(grounds[0], grounds[1])
     assert env.simulation.physics._contexts is None
     env.close()
 
@@ -204,4 +204,4 @@ def test_pictures_show_the_ground_of_their_episode(gl: str) -> None:
             picture = env.render()
         pictures.append(picture)
         env.close()
-    np.testing.assert_array_equal(*pictures)
+    np.testing.assert_array_equal(pictures[0], pictures[1])

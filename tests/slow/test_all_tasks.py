@@ -1,6 +1,7 @@
 """Every task of every family, made and played by chance and by its expert.
 
-A failure names its task. `-k`, or OPENGATO_TASKS with patterns such as 'dmc/*,atari/Pong', chooses some of them.
+By what their episodes cost when they were measured, the experts take 24 minutes of a processor. A failure names its
+task. `-k`, or OPENGATO_TASKS with patterns such as 'dmc/*,atari/Pong', chooses some of them.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ for task in (tasks[0], tasks[-1]):
     env.close()
 """
 DEAR = 10.0  # seconds of a processor for an episode of an expert
-MOST = 60.0  # seconds of a processor for all episodes of an expert
+MOST = 240.0  # seconds of a processor for all episodes of an expert
 
 
 def experts() -> list[str]:
