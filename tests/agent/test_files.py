@@ -95,6 +95,14 @@ def test_what_is_no_agent_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         load_agent("runs/nowhere")
 
 
+def test_a_shipped_name_means_the_shipped_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a folder of that name lies around, too: the same command gives the same scores everywhere."""
+    save_agent(tiny_agent(), tmp_path / "tiny")
+    monkeypatch.chdir(tmp_path)
+    assert files.find_agent("tiny") != Path("tiny")
+    assert files.find_agent("./tiny") == files.find_agent(Path("tiny")) == Path("tiny")
+
+
 def test_half_written_weights_are_no_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that dies while it writes leaves nothing that looks whole, and an older agent stays what it was."""
     agent = tiny_agent()

@@ -37,7 +37,7 @@ def save_agent(agent: Agent, folder: Path, dtype: torch.dtype = torch.float32) -
 
 def load_agent(name_or_path: str | Path, device: str = "cpu") -> Agent:
     """An agent ready to act: a shipped name such as "tiny", or a folder of an agent, a checkpoint or a run."""
-    folder = find_agent(str(name_or_path))
+    folder = find_agent(name_or_path)
     config = from_json(json.loads((folder / CONFIG).read_text()))
     if not isinstance(config, Config):
         raise ValueError(f"{folder / CONFIG} holds {type(config).__name__}, expected the config of an agent")
@@ -66,16 +66,20 @@ def load_weights(agent: Agent, folder: Path) -> None:
     agent.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in state.items()})
 
 
-def find_agent(name_or_path: str) -> Path:
-    """The folder of an agent's files; ValueError where there is none, with the near names."""
-    folder = Path(name_or_path)
-    inside = [folder, folder / "agent", *sorted(folder.glob("checkpoints/step-*/agent"), reverse=True)]
-    for candidate in inside:
-        if (candidate / CONFIG).is_file() and (candidate / WEIGHTS).is_file():
-            return candidate
-    if folder.exists() and name_or_path not in shipped():
-        raise ValueError(
-            f"{folder} holds no agent: expected {CONFIG} and {WEIGHTS} in it, in agent/ or in a checkpoint"
-        )
-    name = choose(name_or_path, shipped(), what="agent (neither a folder nor a shipped name)")
+def find_agent(name_or_path: str | Path) -> Path:
+    """The folder of an agent's files; ValueError where there is none, with the near names.
+
+    A shipped name, as a string, means the shipped agent wherever the command runs; `./tiny` is a folder of that name.
+    """
+    if isinstance(name_or_path, Path) or name_or_path not in shipped():
+        folder = Path(name_or_path)
+        inside = [folder, folder / "agent", *sorted(folder.glob("checkpoints/step-*/agent"), reverse=True)]
+        for candidate in inside:
+            if (candidate / CONFIG).is_file() and (candidate / WEIGHTS).is_file():
+                return candidate
+        if folder.exists():
+            raise ValueError(
+                f"{folder} holds no agent: expected {CONFIG} and {WEIGHTS} in it, in agent/ or in a checkpoint"
+            )
+    name = choose(str(name_or_path), shipped(), what="agent (neither a folder nor a shipped name)")
     return Path(str(importlib.resources.files("opengato") / "assets" / "agents" / name))

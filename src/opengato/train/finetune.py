@@ -99,7 +99,7 @@ class Start:
             "name": str(name_or_path),
             "recipe": agent.card.get("recipe"),
             "steps": agent.card.get("steps"),
-            "weights_sha256": sha256_file(find_agent(str(name_or_path)) / WEIGHTS),
+            "weights_sha256": sha256_file(find_agent(name_or_path) / WEIGHTS),
             # Whose data are in the weights stays known, however often they are trained on.
             **{key: agent.card[key] for key in ("data", "from") if key in agent.card},
         }
