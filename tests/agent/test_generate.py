@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from opengato.agent import generate
-from opengato.agent.generate import read
+from opengato.agent.inputs import read
 from opengato.agent.model import Agent
 from opengato.agent.slots import slots_of
 from opengato.core.episode import ArraySpec, document
@@ -79,7 +79,7 @@ def test_pictures_may_be_arrays_encoded_or_pillow_of_any_mode() -> None:
     assert_same_sequence(read(agent, [picture]), expected)
     assert_same_sequence(read(agent, [picture.convert("RGBA")]), expected)
     assert len(read(agent, [picture.convert("L"), picture.convert("P")])) == 2 * len(expected) - agent_prompt(agent)
-    with pytest.raises(ValueError, match=r"picture is uint8\(8, 8\), expected uint8"):
+    with pytest.raises(ValueError, match=r"received uint8\(8, 8\); expected a string, a picture"):
         read(agent, [PIXELS[:, :, 0]])
 
 

@@ -30,7 +30,9 @@ def test_the_card_is_complete(source: Source) -> None:
         text = getattr(card, field)
         assert len(text.strip()) > 2, field
         assert not re.search(r"todo|unknown|fixme", text, re.IGNORECASE), field
-    assert card.task == f"{card.task.partition('/')[0]}/{card.name}"
+    assert card.tasks
+    for task in card.tasks:
+        assert re.fullmatch(rf"[a-z]+/{re.escape(card.name)}(-[a-z0-9-]+)?", task), task
     assert isinstance(card.synthetic, bool)
     assert card.packages
 

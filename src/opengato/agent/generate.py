@@ -10,21 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+from opengato.agent.inputs import TEXT, read
 from opengato.agent.slots import slots_of
 from opengato.core.backbone import CachedBackbone
 from opengato.core.episode import ArraySpec
 from opengato.core.modality import Sampling
-from opengato.core.sequence import TokenSequence, concatenate
+from opengato.core.sequence import TokenSequence
 
 if TYPE_CHECKING:
     from opengato.agent.model import Agent
-
-
-TEXT = ArraySpec(name="text", kind="text", dtype="str")
-IMAGE = ArraySpec(name="image", kind="image", shape=(-1, -1, 3), dtype="uint8")
 
 
 class Decoding:
@@ -111,34 +107,6 @@ def _slice(sequence: TokenSequence, start: int, stop: int) -> TokenSequence:
     return unmarked.take((index_T >= start) & (index_T < stop))
 
 
-def read(agent: Agent, inputs: list[Any]) -> TokenSequence:
-    """Pictures and strings laid out as in training.
-
-    Strings beside pictures are the instruction, and the pictures one observation in the order given; strings alone are
-    a document that has begun.
-    """
-    serializer = agent.serializer
-    words = " ".join(item for item in inputs if isinstance(item, str))
-    pictures = [_pixels(item) for item in inputs if not isinstance(item, str)]
-    if pictures:
-        prompt = serializer.prompt(words)
-        names = [f"image {number:06d}" for number in range(len(pictures))]
-        specs = {name: replace(IMAGE, name=name) for name in names}
-        seen = serializer.observation(specs, dict(zip(names, pictures, strict=True)), step=0, position=len(prompt))
-        return concatenate([prompt, seen])
-    prompt = serializer.prompt("")
-    begun = serializer.action({TEXT.name: TEXT}, {TEXT.name: words}, step=0, position=len(prompt))
-    end = serializer.action({TEXT.name: TEXT}, {TEXT.name: ""}, step=0, position=len(prompt))
-    return concatenate([prompt, begun.take(np.arange(len(begun)) < len(begun) - len(end))])
-
-
-def _pixels(item: Any) -> Any:
-    """A picture as a codec takes it; PIL pictures have more modes than RGB."""
-    if isinstance(item, bytes):
-        return item
-    return np.asarray(item.convert("RGB") if isinstance(item, Image.Image) else item)
-
-
 def generate(
     agent: Agent,
     inputs: list[Any] | str,
@@ -146,10 +114,7 @@ def generate(
     sampling: Sampling | None = None,
     window: int | None = None,
 ) -> str:
-    """Write text after `inputs`: pictures (PIL, arrays (H, W, 3) uint8, encoded bytes) and strings.
-
-    Strings beside pictures say what to do with them; strings alone are continued. Stops at the end marker.
-    """
+    """Write text after `inputs` (see `inputs.read`): strings alone are continued. Stops at the end marker."""
     inputs = [inputs] if isinstance(inputs, str) else list(inputs)
     serializer = agent.serializer
     decoding = Decoding(agent, 1, window)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from opengato.agent.generate import read
+from opengato.agent.inputs import read
 from opengato.agent.slots import Slots, slots_of
 from opengato.core.episode import Episode
 from opengato.core.sequence import TokenSequence

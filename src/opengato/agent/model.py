@@ -144,7 +144,7 @@ class Agent(nn.Module):
         top_k: int | None = None,
         window: int | None = None,
     ) -> str:
-        """Text after pictures (PIL, uint8 arrays (H, W, 3), encoded bytes) and strings; stops at the end marker.
+        """Text after strings, pictures, sounds and films in any order (`inputs.read`); stops at the end marker.
 
         `window` positions are in sight of each layer (default: as in training).
         """
@@ -157,7 +157,7 @@ class Agent(nn.Module):
         return likelihood.log_likelihood(self, episodes)
 
     def embed(self, inputs: list[list[Any]]) -> np.ndarray:
-        """One vector (n, D) an item, each a list of pictures and strings: the mean hidden state, for retrieval."""
+        """One vector (n, D) an item, each a list of inputs as for `generate`: the mean hidden state, for retrieval."""
         return likelihood.embed(self, inputs)
 
     def spec(self) -> str:

@@ -50,6 +50,7 @@ def evaluate(arguments: Evaluate) -> None:
         num_envs=arguments.num_envs,
         processes=spare if arguments.processes is None else arguments.processes,
         documents=arguments.documents,
+        data=arguments.data,
         temperature=arguments.acting.temperature,
         limits=dataclasses.replace(limits_of(arguments.acting), instructed=not arguments.uninstructed),
         prompted=arguments.prompted,

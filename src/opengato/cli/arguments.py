@@ -57,7 +57,9 @@ class Evaluate:
     seed: int = 0
     """Episode i is the one of seed SEED + i."""
     documents: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: all)")] = None
-    """Held-out pictures or windows of text to measure."""
+    """Held-out pictures, windows of text and other documents to measure, of each task."""
+    data: Annotated[Path, arg(metavar="FOLDER")] = Path("data")
+    """Where `opengato import` put the corpora whose held-out parts are measured."""
     num_envs: int = 16
     """Environments side by side; the result does not depend on it."""
     processes: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: one per spare core)")] = None

@@ -61,17 +61,17 @@ def list_sources(as_json: bool) -> None:
     """Every corpus with what it is and its licence, and every format."""
     cards: list[SourceCard] = [plugin("sources", name).Source.card for name in corpora()]
     known = {name: format_of(name).title for name in formats()}
-    keys = ("name", "title", "what", "task", "licence", "split", "synthetic")
+    keys = ("name", "title", "what", "tasks", "licence", "split", "synthetic")
     if as_json:
         print(json.dumps([{key: getattr(card, key) for key in keys} for card in cards], indent=1))
         return
     table = Table(title="opengato import NAME", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("name", no_wrap=True)
-    table.add_column("task", no_wrap=True)
+    table.add_column("tasks", no_wrap=True)
     for name in ("what", "licence"):
         table.add_column(name)
     for card in cards:
-        table.add_row(card.name, card.task, card.title, card.licence)
+        table.add_row(card.name, "\n".join(card.tasks), card.title, card.licence)
     Console().print(table)
     formatted = Table(title="opengato import FORMAT:PLACE", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("format", "what"):

@@ -11,7 +11,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-Kind = Literal["text", "image", "discrete", "continuous"]
+Kind = Literal["text", "image", "audio", "video", "discrete", "continuous"]
+MEDIA: tuple[Kind, ...] = ("image", "audio", "video")
+"""Kinds whose values are files: pictures, sounds and films as the bytes of a PNG, a WAV, an MP4; no bytes: no value."""
 Bound = float | tuple[float, ...] | None
 
 
@@ -71,7 +73,7 @@ class ArraySpec:
     def validate(self, value: Any, where: str = "value", steps: int | None = None) -> None:
         """Raise ValueError, saying where and what, unless `value` fits; with `steps`, a stack (S, *shape) must."""
         fail = f"{where} does not fit its spec {self.name!r}: "
-        if self.kind == "text" or (self.kind == "image" and not _is_numeric(value)):
+        if self.kind == "text" or (self.kind in MEDIA and not _is_numeric(value)):
             items = [value] if steps is None else list(value)
             wanted = str if self.kind == "text" else bytes
             if steps is not None and len(items) != steps:
@@ -94,6 +96,8 @@ class ArraySpec:
             if not np.issubdtype(array.dtype, np.integer):
                 raise ValueError(f"{fail}received dtype {array.dtype}, expected integers")
             self._check_range(array, np.asarray(0), np.asarray((self.num_values or 1) - 1), fail)
+        elif self.kind == "audio":
+            raise ValueError(f"{fail}received {array.dtype} numbers, expected an encoded sound (see `media.wav`)")
         elif array.dtype != np.uint8:
             raise ValueError(f"{fail}received dtype {array.dtype}, expected uint8 pixels or encoded bytes")
 
@@ -114,6 +118,11 @@ class ArraySpec:
 
 def _plain(bound: np.ndarray) -> str:
     return "None" if np.isinf(bound) else f"{bound:g}"
+
+
+def is_absent(value: Any) -> bool:
+    """Whether a step has no picture, sound or film where others of its episode have one."""
+    return isinstance(value, bytes) and not value
 
 
 def _is_numeric(value: Any) -> bool:
@@ -144,7 +153,8 @@ class Episode:
     """What happened from a reset to the end, or one document (a single step whose action is its text).
 
     `observations[name]` and `actions[name]` hold S values each: arrays (S, *spec.shape), or object arrays (S,) of
-    `str` for text and of encoded `bytes` (PNG, JPEG) for pictures. Action t answers observation t. An action is what
+    `str` for text and of encoded `bytes` for what is a file (`MEDIA`), none where a step has none; pictures and films
+    may be arrays of pixels, too: (H, W, 3) and (F, H, W, 3) uint8. Action t answers observation t. An action is what
     the policy meant to do; where a collector disturbed its execution, `provenance` says so. `actions` may lie outside
     a controller's tolerance: codecs clip, the record does not.
 
@@ -209,17 +219,33 @@ def objects(items: list[Any]) -> np.ndarray:
     return array
 
 
-def document(task: str, text: str, *, image: bytes | None = None, instruction: str = "", **provenance: Any) -> Episode:
-    """A one-step episode: write `text`, having seen `image` (encoded bytes) if there is one."""
+MEDIA_SPECS = {
+    "image": ArraySpec(name="image", kind="image", shape=(-1, -1, 3), dtype="uint8"),
+    "audio": ArraySpec(name="audio", kind="audio", shape=(-1,), dtype="float32"),
+    "video": ArraySpec(name="video", kind="video", shape=(-1, -1, -1, 3), dtype="uint8"),
+}
+
+
+def document(
+    task: str,
+    text: str,
+    *,
+    image: bytes | None = None,
+    audio: bytes | None = None,
+    video: bytes | None = None,
+    instruction: str = "",
+    **provenance: Any,
+) -> Episode:
+    """A one-step episode: write `text`, having seen `image`, `audio`, `video` (encoded bytes), those that there are."""
+    given = {"image": image, "audio": audio, "video": video}
+    seen = {name: value for name, value in given.items() if value is not None}
     field_name = "text" if image is None else "caption"
     return Episode(
         task=task,
         instruction=instruction,
-        observation_specs={}
-        if image is None
-        else {"image": ArraySpec(name="image", kind="image", shape=(-1, -1, 3), dtype="uint8")},
+        observation_specs={name: MEDIA_SPECS[name] for name in seen},
         action_specs={field_name: ArraySpec(name=field_name, kind="text", dtype="str")},
-        observations={} if image is None else {"image": objects([image])},
+        observations={name: objects([value]) for name, value in seen.items()},
         actions={field_name: objects([text])},
         rewards=np.zeros(1, np.float32),
         provenance=provenance,

@@ -1,9 +1,10 @@
 """The one layout rule: how an episode becomes a sequence of positions, in training and in acting.
 
 Order (after Gato, [Reed et al. 2022, arXiv:2205.06175, sec. 2.1]): the instruction once, then for each step the
-observations (texts, then images, then arrays, each by sorted key), the separator if the layout has one, and the
-actions by sorted key, a predicted return before them. Keys such as `arm/joint` are those of nested structures, sorted
-level by level.
+observations (texts, then images, films, sounds, then arrays, each by sorted key; then the parts of a message in their
+order), the separator if the layout has one, and the actions by sorted key, a predicted return before them. Keys such as
+`arm/joint` are those of nested structures, sorted level by level. If the layout has marks, they stand around each
+picture, sound and film.
 Letters: S steps, T positions, N positions of one modality, F fields of a step.
 """
 
@@ -16,14 +17,18 @@ from typing import Any, Literal
 
 import numpy as np
 
-from opengato.core.episode import ArraySpec, Episode
+from opengato.core.episode import MEDIA, ArraySpec, Episode, Kind
 from opengato.core.returns import TO_GO
 from opengato.core.sequence import UNREAD, TokenSequence, concatenate
 
-Role = Literal["instruction", "observation", "separator", "action"]
+Role = Literal["instruction", "observation", "separator", "mark", "action"]
 _PROMPTS = 4096  # instructions kept encoded
 _PLANS, _PLAN_LENGTH = 4096, 512  # layouts of episodes kept, each of so many positions at most: 30 MB
-_KIND_ORDER = {"text": 0, "image": 1, "discrete": 2, "continuous": 2}
+_KIND_ORDER = {"text": 0, "image": 1, "video": 2, "audio": 3, "discrete": 4, "continuous": 4}
+MARK = ArraySpec(name="mark", kind="discrete", num_values=2 * len(MEDIA), dtype="int64")
+"""Value 2 k says that a value of kind `MEDIA[k]` begins, value 2 k + 1 that it ends."""
+PART = "part "
+"""Fields so called, "part 001" and on, are the parts of a message: read in their order, whatever their kinds."""
 
 
 class Codec(ABC):
@@ -61,7 +66,8 @@ class TokenCodec(Codec):
 class Layout:
     """Which modality carries what: `routes["action/continuous"] = "continuous"`.
 
-    Keys are `role/kind` plus `"instruction"` and, optionally, `"separator"`. `order` lists the modalities; a sequence
+    Keys are `role/kind` plus `"instruction"` and, optionally, `"separator"` and `"mark"` (a modality of tokens that
+    has room for `MARK`). `order` lists the modalities; a sequence
     names them by this order, so that adding one at the end leaves old checkpoints right. With `parallel_actions`,
     actions of a known length are marked as not read; what is open-ended (text) is read as it is written.
     """
@@ -88,8 +94,13 @@ class Layout:
 
 
 def observation_order(specs: Mapping[str, ArraySpec]) -> list[str]:
-    """The fields of an observation in the order of their positions: texts, images, arrays, each by sorted key."""
-    return sorted(specs, key=lambda name: (_KIND_ORDER[specs[name].kind], name.split("/")))
+    """The fields of an observation in the order of their positions: by kind and sorted key, then the parts."""
+
+    def place(name: str) -> tuple[bool, int, list[str]]:
+        is_part = name.startswith(PART)
+        return is_part, 0 if is_part else _KIND_ORDER[specs[name].kind], name.split("/")
+
+    return sorted(specs, key=place)
 
 
 def action_order(specs: Mapping[str, ArraySpec]) -> list[str]:
@@ -183,7 +194,7 @@ class Serializer:
             spec = observation_specs[name]
             modality = self.layout.modality("observation", spec)
             rows, counts = self.codecs[modality].encode(observations[name], spec, "observation")
-            fields.append((modality, rows, counts, 0, False))
+            fields += self._marked(spec, (modality, rows, counts, 0, False))
         if "separator" in self.layout.routes and observation_specs:
             modality = self.layout.routes["separator"]
             spec = ArraySpec(name="separator", kind="discrete", num_values=1, dtype="int64")
@@ -197,8 +208,26 @@ class Serializer:
         for name in action_order(specs):
             modality = self.layout.modality("action", specs[name])
             rows, counts = self.codecs[modality].encode(values[name], specs[name], "action")
-            fields.append((modality, rows, counts, self.action_mark(modality, specs[name]), True))
+            fields += self._marked(specs[name], (modality, rows, counts, self.action_mark(modality, specs[name]), True))
         return fields
+
+    def has_marks(self, spec: ArraySpec) -> bool:
+        """Whether values of this spec stand between marks."""
+        return "mark" in self.layout.routes and spec.kind in MEDIA
+
+    def mark(self, kind: Kind, *, end: bool = False) -> np.ndarray:
+        """The row (1, *payload_shape) that says that a value of this kind begins or ends."""
+        value = 2 * MEDIA.index(kind) + end
+        return self.codecs[self.layout.routes["mark"]].encode(np.array([value]), MARK, "mark")[0]
+
+    def _marked(self, spec: ArraySpec, field: tuple) -> list[tuple]:
+        """A field, between marks if it has them; a value that takes no positions has none."""
+        if not self.has_marks(spec):
+            return [field]
+        present_S = (field[2] > 0).astype(np.int64)
+        modality, place, predict = self.layout.routes["mark"], min(field[3], 0), field[4]
+        begin, end = (np.repeat(self.mark(spec.kind, end=end), present_S.sum(), axis=0) for end in (False, True))
+        return [(modality, begin, present_S, place, predict), field, (modality, end, present_S, place, predict)]
 
     def _assemble(self, fields: list[tuple], *, num_steps: int, first_step: int, first_position: int) -> TokenSequence:
         """Interleave fields (modality, rows (N, ...), counts (S,), local, predict) by step."""

@@ -70,6 +70,7 @@ class DocumentMaker:
         layout, codecs = self.serializer.layout, self.serializer.codecs
         counts = [codecs[layout.modality("observation", spec)].num_positions(spec) for spec in observation.values()]
         counts += [codecs[layout.modality("action", spec)].num_positions(spec) for spec in action.values()]
+        counts += [2 for spec in (*observation.values(), *action.values()) if self.serializer.has_marks(spec)]
         if "separator" in layout.routes and observation:
             counts.append(1)
         fixed = [count for count in counts if count is not None]

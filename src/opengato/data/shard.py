@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from opengato.core.episode import Episode, SpecSet, objects
+from opengato.core.episode import MEDIA, Episode, SpecSet, objects
 
 _FIELD = pa.struct(
     [
@@ -83,7 +83,7 @@ def _field(role: str, name: str, kind: str, values: Any) -> dict[str, Any]:
     numeric = isinstance(values, np.ndarray) and values.dtype != object
     if kind == "text":
         dtype, shape, items = "str", [len(values)], [str(value).encode() for value in values]
-    elif kind == "image" and not numeric:
+    elif kind in MEDIA and not numeric:
         dtype, shape, items = "bytes", [len(values)], [bytes(value) for value in values]
     else:
         array = np.asarray(values)

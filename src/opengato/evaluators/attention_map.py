@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from opengato.agent.generate import IMAGE, TEXT
+from opengato.agent.inputs import TEXT
 from opengato.agent.inside import attention
 from opengato.agent.model import Agent
-from opengato.core.episode import document
+from opengato.core.episode import MEDIA_SPECS, document
 from opengato.core.sequence import TokenSequence
 from opengato.evaluators.plots import new_figure, save_figure
 
@@ -61,8 +61,8 @@ def attention_map(
         caption = agent.generate([picture, instruction], max_new_tokens=words)
     sequence = agent.serializer.episode(document("caption/shown", caption, image=picture, instruction=instruction))
     weight_HTT = attention(agent, sequence, layer)
-    name = agent.serializer.layout.modality("observation", IMAGE)
-    seen = agent.serializer.codecs[name].decode(sequence.payload[name], IMAGE)
+    name = agent.serializer.layout.modality("observation", MEDIA_SPECS["image"])
+    seen = agent.serializer.codecs[name].decode(sequence.payload[name], MEDIA_SPECS["image"])
     patch_T = sequence.modality_T == sequence.names.index(name)
     side = round((seen.shape[0] * seen.shape[1] / patch_T.sum()) ** 0.5)
     written = np.flatnonzero(sequence.predict_T)[:words]

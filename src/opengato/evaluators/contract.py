@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from opengato.agent.policy import Limits
@@ -18,7 +19,8 @@ class Settings:
     """How much to measure, and how an agent acts. Episode i of a control task has seed `seed + i`, whatever `num_envs`.
 
     50 episodes a task are the protocol of Gato [Reed et al. 2022, arXiv:2205.06175, sec. 4.1]. `documents` limits the
-    held-out pictures or windows of text; None takes all. An agent's environments run in `processes` others, or in this
+    held-out pictures, windows of text and other documents; None takes all. Corpora lie in the folder `data`, where
+    `opengato import` put them. An agent's environments run in `processes` others, or in this
     one if that is 0; results are the same. At `temperature` 0 an agent takes the best action. If `prompted`, an agent
     reads a successful episode of the expert first, as it does in Gato (sec. 4). `anchors` says whose random and expert
     returns are the ends of a score: "measured" here, or those of "jat" (`envs/jat.py`).
@@ -29,6 +31,7 @@ class Settings:
     num_envs: int = 16
     processes: int = 0
     documents: int | None = None
+    data: Path = Path("data")
     temperature: float = 0.0
     limits: Limits = field(default_factory=Limits)
     prompted: bool = False

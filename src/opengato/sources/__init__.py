@@ -26,14 +26,15 @@ TEST_SHARE = 0.08
 class SourceCard:
     """What a reader must know before using a corpus; goes into the manifest of every import.
 
-    `licence` is that of the content (a package's own licence stands in its `Package`); `split` says how train and test
+    `tasks` are the ids of its episodes: `family/name`, or `family/name-part`, with the name of the source. `licence` is
+    that of the content (a package's own licence stands in its `Package`); `split` says how train and test
     were separated; `synthetic` is True only where a program made the content.
     """
 
     name: str
     title: str
     what: str
-    task: str
+    tasks: tuple[str, ...]
     licence: str
     split: str
     packages: tuple[Package, ...]

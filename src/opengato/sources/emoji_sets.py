@@ -54,7 +54,7 @@ class EmojiSource(sources.Source):
         for path, picture in pictures.distinct(candidates()):
             entry = entries[path.name]
             episode = document(
-                self.card.task,
+                self.card.tasks[0],
                 picture.caption,
                 image=picture.png,
                 instruction=pictures.INSTRUCTION,

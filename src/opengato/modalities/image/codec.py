@@ -13,7 +13,7 @@ from einops import rearrange
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
-from opengato.core.episode import ArraySpec
+from opengato.core.episode import ArraySpec, is_absent
 from opengato.core.serialize import Codec, Role
 
 PLACES = 128  # patch intervals are quantised to this many places along rows and columns (app. C.3)
@@ -35,7 +35,8 @@ class ImageCodec(Codec):
         return rows * columns
 
     def encode(self, values: Any, spec: ArraySpec, role: Role) -> tuple[np.ndarray, np.ndarray]:
-        patches = [self._patches(self._pixels(value)) for value in values]
+        nothing = np.zeros((0, *self.payload_shape), np.uint8)
+        patches = [nothing if is_absent(value) else self._patches(self._pixels(value)) for value in values]
         return np.concatenate(patches), np.array([len(p) for p in patches], np.int64)
 
     def decode(self, payload: np.ndarray, spec: ArraySpec) -> np.ndarray:

@@ -27,7 +27,7 @@ class Source(sources.Source):
         name="austen",
         title="Jane Austen's novels",
         what="six novels in English prose, 1811 to 1818; lines unwrapped, double spaces made single",
-        task="text/austen",
+        tasks=("text/austen",),
         licence="public domain",
         split=f"whole works: {HELD_OUT} is test",
         packages=(
@@ -48,7 +48,7 @@ class Source(sources.Source):
             text = NOTES.split("\n".join(lines))[0]
             split = "test" if title == HELD_OUT else "train"
             for index, piece in enumerate(pieces(paragraphs(text, unwrap=True))):
-                yield split, document(self.card.task, piece, source="austen", work=title, piece=index)
+                yield split, document(self.card.tasks[0], piece, source="austen", work=title, piece=index)
 
 
 def string_vectors(database: bytes) -> Iterator[list[str]]:

@@ -15,7 +15,7 @@ class Source(EmojiSource):
         name="emoji",
         title="Noto emoji with names",
         what="drawings of emoji, 64x64 on white, with their English names; near-duplicate drawings left out",
-        task="caption/emoji",
+        tasks=("caption/emoji",),
         licence="drawings Apache-2.0 (Noto, Google); names MIT (emojibase)",
         split="by concept (`pictures.concept`), about 8 % test",
         packages=(

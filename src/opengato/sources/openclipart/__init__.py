@@ -44,7 +44,7 @@ class Source(sources.Source):
         title="Open Clip Art Library 0.18",
         what="drawings, 64x64 on white, with their titles; icon themes, series titles, titles that are not English "
         "(by Debian's word list) and near-duplicate drawings left out",
-        task="caption/openclipart",
+        tasks=("caption/openclipart",),
         licence="public domain (Creative Commons dedication)",
         split="by concept (`pictures.concept`), about 8 % test",
         packages=(
@@ -92,7 +92,7 @@ class Source(sources.Source):
         for path, picture in pictures.distinct(candidates()):
             item = path.relative_to(png).with_suffix("").as_posix()
             episode = document(
-                self.card.task,
+                self.card.tasks[0],
                 picture.caption,
                 image=picture.png,
                 instruction=pictures.INSTRUCTION,

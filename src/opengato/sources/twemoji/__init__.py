@@ -15,7 +15,7 @@ class Source(EmojiSource):
         name="twemoji",
         title="Twemoji with names",
         what="drawings of emoji, 64x64 on white, with their English names; near-duplicate drawings left out",
-        task="caption/twemoji",
+        tasks=("caption/twemoji",),
         licence="drawings CC-BY-4.0 (Twemoji, Twitter and other contributors); names MIT (emojibase)",
         split="by concept (`pictures.concept`), about 8 % test",
         packages=(

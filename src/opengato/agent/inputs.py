@@ -1,0 +1,43 @@
+"""What a caller hands in, laid out as in training: strings, pictures, sounds and films in any order.
+
+Letters: T positions.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from opengato.core.episode import ArraySpec
+from opengato.core.media import as_field
+from opengato.core.sequence import TokenSequence, concatenate
+from opengato.core.serialize import PART
+
+if TYPE_CHECKING:
+    from opengato.agent.model import Agent
+
+TEXT = ArraySpec(name="text", kind="text", dtype="str")
+
+
+def read(agent: Agent, inputs: list[Any]) -> TokenSequence:
+    """Strings, and what `media.as_field` takes, as the beginning of a document to be gone on with.
+
+    Strings alone are a text that has begun. Strings that all come before or all after the rest are the instruction,
+    and the rest one observation in the order given. Strings between are read where they stand.
+    """
+    serializer = agent.serializer
+    is_text = [isinstance(item, str) for item in inputs]
+    if all(is_text):
+        prompt = serializer.prompt("")
+        begun = serializer.action({TEXT.name: TEXT}, {TEXT.name: " ".join(inputs)}, step=0, position=len(prompt))
+        end = serializer.action({TEXT.name: TEXT}, {TEXT.name: ""}, step=0, position=len(prompt))
+        return concatenate([prompt, begun.take(np.arange(len(begun)) < len(begun) - len(end))])
+    told = len(list(groupby(is_text))) <= 2
+    words = " ".join(item for item in inputs if isinstance(item, str)) if told else ""
+    seen = [as_field(item) for item in inputs if not (told and isinstance(item, str))]
+    prompt = serializer.prompt(words)
+    specs = {f"{PART}{number:06d}": spec for number, (spec, _) in enumerate(seen)}
+    values = dict(zip(specs, (value for _, value in seen), strict=True))
+    return concatenate([prompt, serializer.observation(specs, values, step=0, position=len(prompt))])

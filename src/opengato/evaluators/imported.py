@@ -1,0 +1,55 @@
+"""Held-out episodes of corpora that `opengato import` fetched, and what simple methods reach on them."""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+import json
+from pathlib import Path
+
+from opengato.core.config import choose, plugin
+from opengato.core.episode import Episode
+from opengato.data.importing import corpora
+from opengato.data.store import EpisodeStore
+
+BASELINES = "baselines.json"
+
+
+@functools.cache
+def _source_by_task() -> dict[str, str]:
+    return {task: name for name in corpora() for task in plugin("sources", name).Source.card.tasks}
+
+
+def imported_tasks(family: str) -> list[str]:
+    """All tasks of a family that a corpus has, imported or not."""
+    return sorted(task for task in _source_by_task() if task.partition("/")[0] == family)
+
+
+def source_of(task_id: str) -> str:
+    """The name of the corpus that a task comes from; ValueError with the near ones where there is none."""
+    return _source_by_task()[choose(task_id, _source_by_task(), what="task of a corpus")]
+
+
+def not_imported(task_id: str, data: Path) -> str | None:
+    """Why a task cannot be measured with the stores in folder `data`; None where it can."""
+    name = source_of(task_id)
+    if (data / name / "test").is_dir():
+        return None
+    return f"its held-out data are not in {data / name}: run `opengato import {name} --out {data}`"
+
+
+def held_out_episodes(task_id: str, data: Path, split: str = "test") -> list[Episode]:
+    """The episodes of a task that no training saw (or those it may see, with `split` "train"), in the store's order."""
+    why = not_imported(task_id, data)
+    if why is not None:
+        raise ValueError(f"{task_id}: {why}")
+    store = EpisodeStore(data / source_of(task_id) / split)
+    return [store[index] for index in range(len(store)) if store.task(index) == task_id]
+
+
+def baselines(task_id: str) -> dict[str, float]:
+    """What simple methods reach on the held-out episodes of a task, by name: `sources/NAME/baselines.json`."""
+    path = Path(str(importlib.resources.files("opengato") / "sources" / source_of(task_id) / BASELINES))
+    if not path.is_file():
+        return {}
+    return json.loads(path.read_text(encoding="utf-8"))["tasks"].get(task_id, {})
