@@ -13,11 +13,13 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import _studies
 import _task_table
+from _markdown import table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
@@ -53,13 +55,6 @@ def render(page: Path) -> str:
         return f"{match[1]}{TABLES[match[2]](found)}{match[3]}"
 
     return MARK.sub(fill, page.read_text(encoding="utf-8"))
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A Markdown table: the first column to the left, the others as they come."""
-    head = list(head)
-    lines = [head, ["---"] * len(head), *(list(row) for row in rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def missing(command: str) -> str:
@@ -263,6 +258,9 @@ TABLES: dict[str, Callable[[Found], str]] = {
     "tasks": tasks,
     "task-counts": _task_table.counts,
     "task-rows": _task_table.all_rows,
+    "study-encodings": _studies.study("encodings", "Scores by encoding"),
+    "study-scaling": _studies.study("scaling", "Scores by size and positions"),
+    "few-shot": _studies.few_shot,
     **{name: benchmark(name) for name in HEADLINES},
 }
 
