@@ -59,7 +59,7 @@ class Decoding:
         for row, sequence in zip(rows, sequences, strict=True):
             self.length[row] += len(sequence)
         limit = self.agent.context
-        last_BND = torch.zeros(len(rows), count, self.backbone.width, device=self.agent.device)
+        last_BND = self.agent.local.weight.new_zeros(len(rows), count, self.backbone.width)
         first_B = torch.tensor([len(sequence) - count for sequence in sequences], device=self.agent.device)
         wanted_BN = first_B[:, None] + torch.arange(count, device=self.agent.device)
         longest = max(len(sequence) for sequence in sequences)

@@ -21,6 +21,7 @@ from opengato.core.modality import Modality, Sampling
 from opengato.core.sequence import UNREAD
 from opengato.core.serialize import Layout, Serializer
 from opengato.nn import lora
+from opengato.nn.int8 import num_int8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +78,7 @@ class Agent(nn.Module):
 
     @property
     def num_parameters(self) -> int:
-        return sum(parameter.numel() for parameter in self.parameters())
+        return sum(parameter.numel() for parameter in self.parameters()) + num_int8(self)
 
     @property
     def device(self) -> torch.device:

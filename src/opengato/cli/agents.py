@@ -43,7 +43,7 @@ def evaluate(arguments: Evaluate) -> None:
         )
     # One core is the network's.
     spare = min((os.cpu_count() or 1) - 1, MOST_PROCESSES)
-    player = player_of(arguments.agent)
+    player = player_of(arguments.agent, arguments.acting)
     settings = Settings(
         episodes=arguments.episodes,
         seed=arguments.seed,
@@ -72,10 +72,10 @@ def limits_of(acting: Acting) -> Limits:
     return Limits(**{name: getattr(acting, name) for name in names})
 
 
-def player_of(name: str) -> Player:
+def player_of(name: str, acting: Acting) -> Player:
     """`random`, `expert`, or an agent that is loaded to act."""
     torch.set_num_threads(ACTING_THREADS)
-    return name if name in UNTRAINED else load_agent(name)
+    return name if name in UNTRAINED else load_agent(name, weights=acting.weights)
 
 
 def families_of(player: Player) -> list[str]:
@@ -97,7 +97,7 @@ def play(arguments: Play) -> None:
     """Play an episode, write its video, say how it ended."""
     if arguments.out.suffix:  # else a folder
         choose(arguments.out.suffix, video.SUFFIXES, what="kind of video file")
-    player = player_of(arguments.agent)
+    player = player_of(arguments.agent, arguments.acting)
     policy = (
         as_policy(player)
         if isinstance(player, str | Policy)

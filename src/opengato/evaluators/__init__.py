@@ -155,7 +155,8 @@ def describe(agent: Player, settings: Settings) -> dict[str, Any]:
     if isinstance(agent, str | Policy):
         return {"name": agent if isinstance(agent, str) else agent.name}
     name, parameters = str(agent.card.get("recipe", "agent")), int(agent.num_parameters)
-    return {"name": name, "parameters": parameters, "acting": settings.acting}
+    weights = {"weights": agent.card["weights"]} if "weights" in agent.card else {}
+    return {"name": name, "parameters": parameters, "acting": settings.acting, **weights}
 
 
 def versions() -> dict[str, str]:
