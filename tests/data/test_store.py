@@ -343,6 +343,21 @@ def test_stats_and_show(tmp_path, capsys):
     assert main_validate(tmp_path) == 1
 
 
+def test_all_stores_below_a_folder_are_validated(tmp_path, capsys):
+    for name in ("one", "deep/two"):
+        write_store(tmp_path / name, grid_episode, 4)
+    assert main_validate(tmp_path, as_json=True) == 0
+    assert [Path(store["folder"]).name for store in json.loads(capsys.readouterr().out)] == ["two", "one"]
+    path = _shards(tmp_path / "one")[0]
+    path.write_bytes(path.read_bytes()[:-8])
+    assert main_validate(tmp_path) == 1
+    seen = capsys.readouterr().out
+    assert "two: 4 episodes" in seen
+    assert "one: " in seen.replace("one: 4 episodes", "")
+    with pytest.raises(FileNotFoundError, match="no store"):
+        main_validate(tmp_path / "nowhere")
+
+
 def test_a_manifest_that_counts_wrongly_is_a_problem(tmp_path):
     write_store(tmp_path, grid_episode, 4)
     manifest = json.loads((tmp_path / MANIFEST).read_text())

@@ -112,10 +112,11 @@ class DataValidate:
 
     For example:
         opengato data validate data/austen/train
+        opengato data validate data
     """
 
     folder: Store
-    """A store."""
+    """A store, or a folder with stores in it."""
     json: Flag = False
     """Print as JSON."""
 

@@ -15,7 +15,7 @@ from rich.progress import track
 from rich.table import Table
 
 from opengato.core.episode import ArraySpec, Episode
-from opengato.data.store import EpisodeStore, extend_fingerprint, read_manifest, shard_problem
+from opengato.data.store import MANIFEST, EpisodeStore, extend_fingerprint, read_manifest, shard_problem
 
 _SHOWN_STEPS = 5
 _SHOWN_CHARACTERS = 300
@@ -132,17 +132,28 @@ def _step_lines(episode: Episode, step: int) -> list[str]:
 
 
 def main_validate(folder: str | Path, as_json: bool = False) -> int:
-    """`opengato data validate`: prints the problems; exit code 1 if there are any."""
-    problems = validate_store(folder, progress=not as_json)
-    manifest = read_manifest(folder)
+    """`opengato data validate`: prints the problems of all stores below a folder; exit code 1 if there are any."""
+    found = []
+    for place in stores_below(Path(folder)):
+        manifest, problems = read_manifest(place), validate_store(place, progress=not as_json)
+        found.append({"folder": str(place), "episodes": manifest["episodes"], "problems": problems})
+        if not as_json and not problems:
+            print(f"{place}: {manifest['episodes']} episodes in {len(manifest['shards'])} shards, no problem found")
+        elif not as_json:
+            for problem in problems:
+                Console(soft_wrap=True).print(f"{place}: {problem}", style="red", markup=False, highlight=False)
     if as_json:
-        _print_json({"folder": str(folder), "episodes": manifest["episodes"], "problems": problems})
-    elif problems:
-        for problem in problems:
-            Console(soft_wrap=True).print(problem, style="red", markup=False, highlight=False)
-    else:
-        print(f"{folder}: {manifest['episodes']} episodes in {len(manifest['shards'])} shards, no problem found")
-    return 1 if problems else 0
+        _print_json(found[0] if len(found) == 1 else found)
+    return 1 if any(store["problems"] for store in found) else 0
+
+
+def stores_below(folder: Path) -> list[Path]:
+    """The store at a folder, or all stores in the folders below it; FileNotFoundError if there is none."""
+    inside = sorted(path.parent for path in folder.rglob(MANIFEST))
+    if folder in inside or not inside:
+        read_manifest(folder)
+        return [folder]
+    return inside
 
 
 def main_stats(folder: str | Path, as_json: bool = False) -> int:
