@@ -5,7 +5,7 @@
 
 Both write as many tokens after the same prompt, one document, the best token each time, with their caches: ours by
 `agent.generate`, theirs by `generate` (SDPA attention), in float32 and in bfloat16 where this machine multiplies it
-faster; ours with weights of 8 bits too. A token reads every weight of the trunk and of the head once, so that the memory
+faster; ours with weights of 8 bits too. A token reads every weight of the trunk and of the head once, so that memory
 sets a limit: bytes of these weights over the rate at which the same run sums up a large array. Weights are random.
 """
 
@@ -47,6 +47,8 @@ class Ids:
 
 
 class IdCodec(TokenCodec):
+    """Numbers in a string, each its own id."""
+
     def __init__(self, num_ids: int):
         self.num_ids = num_ids
 
