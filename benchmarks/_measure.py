@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import resource
 import statistics
 import sys
 import time
@@ -47,7 +48,10 @@ def arguments(description: str, argv: Sequence[str] | None, **defaults: int | st
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rate:
-    """Units of work a second, round by round; `cores` is the processor time a second of waiting (without children)."""
+    """Units of work a second, round by round; `cores` is the processor time a second of waiting.
+
+    Processes count that ended within the turn: a turn that leaves some running must not be measured so.
+    """
 
     name: str
     unit: str
@@ -74,18 +78,24 @@ def take_turns(
             if sys.stderr.isatty():
                 print(f"\r\x1b[2Kround {turn} of {rounds}: {name}", end="", file=sys.stderr, flush=True)
             before(name)
-            processor, begun = time.process_time(), time.perf_counter()
+            processor, begun = _processor_seconds(), time.perf_counter()
             units = work()
             seconds = time.perf_counter() - begun
             if turn:
                 rates[name].append(units / seconds)
-                cores[name].append((time.process_time() - processor) / seconds)
+                cores[name].append((_processor_seconds() - processor) / seconds)
     if sys.stderr.isatty():
         print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
     return {
         name: Rate(name=name, unit=unit, rounds=tuple(rates[name]), cores=statistics.median(cores[name]))
         for name in contestants
     }
+
+
+def _processor_seconds() -> float:
+    """Of this process and of those that it started and that have ended."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def ratio(above: Rate, below: Rate) -> dict[str, Any]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +56,26 @@ def test_turns_are_taken_round_by_round(monkeypatch: pytest.MonkeyPatch) -> None
     rates = measure.take_turns({name: lambda name=name: len(turns.append(name) or "x") for name in "ab"}, 2, "turns/s")
     assert "".join(turns) == "ababab", "one turn each comes first and is not counted"
     assert [len(rate.rounds) for rate in rates.values()] == [2, 2]
+
+
+def test_processes_that_a_turn_ends_count_as_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    measure = script("_measure", monkeypatch)
+    burn = "import time; begun = time.process_time()\nwhile time.process_time() - begun < 0.3: pass"
+    waited: list[float] = []
+
+    def work(processes: int) -> int:
+        begun = time.perf_counter()
+        for started in [subprocess.Popen([sys.executable, "-S", "-c", burn]) for _ in range(processes)]:
+            assert started.wait() == 0
+        waited.append(time.perf_counter() - begun)
+        return 1
+
+    for processes in (0, 2):
+        waited.clear()
+        rate = measure.take_turns({"a": lambda processes=processes: work(processes)}, 1, "turns/s")["a"]
+        seconds = rate.cores * waited[-1]
+        assert seconds == pytest.approx(0.3 * processes, abs=0.25)
+        assert seconds >= 0.3 * processes
 
 
 def test_pages_say_what_the_files_say(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -206,7 +206,7 @@ def test_collect_all_takes_what_can_be_played_here(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(collecting, "lacking", no_robots)
     assert cli.main("collect all --episodes 5 --min-return 0.5 --out data".split()) == cli.FAILED, "a task is given up"
     seen = capsys.readouterr()
-    assert seen.out == "data/babyai: 7 of 9 episodes, 1 tasks; 1 dropped by the expert\n"
+    assert seen.out == "data/babyai: 7 of 9 episodes, 1 task; 1 dropped by the expert\n"
     assert "metaworld is left out: install robots" in seen.err
     assert f"given up: {TASK}: it burnt" in seen.err
     assert Path("data/metaworld") not in asked

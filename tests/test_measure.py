@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from opengato.core.environment import ExpertFailed
 from opengato.envs import family_of, find_task
-from opengato.envs.scores import read_rows, read_scores
+from opengato.envs.scores import FILE, read_rows, read_scores, read_versions, write_rows
 from opengato.rollout import collect, measure
 from opengato.rollout.measure import Budget, Played, play, summarise
 
@@ -21,14 +22,24 @@ TASK = "babyai/GoToObjS4"
 FAMILY = family_of(TASK)
 
 
+class Here(Executor):
+    """This process, so that nothing has to be started; remembers what was asked of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, range]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.asked.append(args)
+        done: Future[Any] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
+
+
 @pytest.fixture
-def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One process, so that nothing has to be started."""
-    monkeypatch.setattr(measure, "measure_task", in_this_process)
-
-
-def in_this_process(task: Any, policy: str, budget: Budget, _pool: Any, _workers: int) -> dict[str, Any]:
-    return summarise(measure.play_seeds(task.id, policy, range(budget.episodes)))
+def here(monkeypatch: pytest.MonkeyPatch) -> Here:
+    made = Here()
+    monkeypatch.setattr(measure, "ProcessPoolExecutor", lambda *_, **__: made)
+    return made
 
 
 @pytest.mark.parametrize("policy", ["expert", "random"])
@@ -70,7 +81,20 @@ def test_success_is_none_where_a_task_defines_none() -> None:
     }
 
 
-def test_what_is_measured_is_kept_and_missing_policies_are_added(alone: None, tmp_path: Path) -> None:
+def test_rows_are_pooled_as_if_measured_together() -> None:
+    generator = np.random.default_rng(0)
+    for count, success in ((1, None), (7, None), (12, True)):
+        played = [
+            Played(seed, generator.normal(50, 20), seed, success and bool(seed % 3), seed == 4, 0.25 * seed)
+            for seed in range(count + 9)
+        ]
+        pooled, together = measure.pooled(summarise(played[:count]), summarise(played[count:])), summarise(played)
+        ours, rate = pooled.pop("success_rate"), together.pop("success_rate")
+        assert ours is rate is None if success is None else ours == pytest.approx(rate, abs=2e-4)
+        assert pooled == pytest.approx(together, rel=1e-5, abs=2e-3)
+
+
+def test_what_is_measured_is_kept_and_what_is_missing_is_added(here: Here, tmp_path: Path) -> None:
     told: list[str] = []
     tasks = [find_task(TASK), find_task("babyai/KeyInBox")]  # the second has no expert
     measure.measure(tasks, tmp_path, Budget(episodes=1), workers=1, tell=told.append)
@@ -83,16 +107,59 @@ def test_what_is_measured_is_kept_and_missing_policies_are_added(alone: None, tm
     scores = read_scores(tmp_path)["GoToObjS4"]
     assert scores["expert_score"].mean == rows["GoToObjS4"]["expert"]["mean"]
     dataclasses.replace(tasks[0], **scores).normalise(0.0)
-    measure.measure(tasks, tmp_path, Budget(episodes=2), workers=1)
-    assert read_rows(tmp_path) == rows
+    here.asked.clear()
+    measure.measure(tasks, tmp_path, Budget(episodes=1), workers=1)
+    assert (here.asked, read_rows(tmp_path)) == ([], rows)
+    measure.measure(tasks[:1], tmp_path, Budget(episodes=4, chunk=2), workers=1)
+    assert [(policy, *seeds) for _, policy, seeds in here.asked] == [
+        ("expert", 1, 2),
+        ("expert", 3),
+        ("random", 1, 2),
+        ("random", 3),
+    ]
+    for policy in ("expert", "random"):
+        together = summarise(measure.play_seeds(TASK, policy, range(4)))
+        grown = read_rows(tmp_path)["GoToObjS4"][policy]
+        assert {**grown, "seconds": 0} == pytest.approx({**together, "seconds": 0}, rel=1e-4)
+    assert read_rows(tmp_path)["KeyInBox"] == rows["KeyInBox"]
+    here.asked.clear()
     measure.measure(tasks[:1], tmp_path, Budget(episodes=2), workers=1, again=True)
+    assert [seeds for *_, seeds in here.asked] == [range(2), range(2)]
     assert read_rows(tmp_path)["GoToObjS4"]["random"]["episodes"] == 2
 
 
-def test_episodes_are_spread_over_processes(tmp_path: Path) -> None:
+def test_what_cost_its_budget_is_not_added_to(here: Here, tmp_path: Path) -> None:
+    row = {**summarise(measure.play_seeds(TASK, "random", range(5))), "seconds": 3.0}
     task = find_task(TASK)
-    measure.measure([task], tmp_path, Budget(episodes=3, chunk=1), workers=2)
-    assert (
-        read_rows(tmp_path)["GoToObjS4"]["expert"]["mean"]
-        == in_this_process(task, "expert", Budget(episodes=3), 0, 0)["mean"]
-    )
+    assert measure.measure_task(task, "random", Budget(seconds=14.9), here, 1, row) is row
+    assert measure.measure_task(task, "random", Budget(seconds=14.9, least=6), here, 1, row)["episodes"] == 10
+    assert measure.measure_task(task, "random", Budget(seconds=15.1), here, 1, row)["episodes"] == 20
+
+
+def test_episodes_of_other_versions_are_not_added_to(here: Here, tmp_path: Path) -> None:
+    tasks = [find_task(TASK)]
+    measure.measure(tasks, tmp_path, Budget(episodes=1), workers=1)
+    path = tmp_path / FILE
+    path.write_text(path.read_text().replace('"minigrid": "', '"minigrid": "0.'))
+    measure.measure(tasks, tmp_path, Budget(episodes=1), workers=1)
+    with pytest.raises(ValueError, match=r"the 1 episodes of babyai/GoToObjS4 .*'minigrid': '0\..* --again"):
+        measure.measure(tasks, tmp_path, Budget(episodes=2), workers=1)
+    measure.measure(tasks, tmp_path, Budget(episodes=2), workers=1, again=True)
+    assert read_rows(tmp_path)["GoToObjS4"]["expert"]["episodes"] == 2
+
+
+def test_a_row_with_fewer_figures_is_measured_anew(here: Here, tmp_path: Path) -> None:
+    measure.measure([find_task(TASK)], tmp_path, Budget(episodes=1), workers=1)
+    row = read_rows(tmp_path)["GoToObjS4"]
+    old = {**row, "expert": {key: value for key, value in row["expert"].items() if key != "seconds"}}
+    header = {"versions": read_versions(tmp_path)}
+    write_rows(tmp_path, header, {"GoToObjS4": old}, ["GoToObjS4"])
+    here.asked.clear()
+    measure.measure([find_task(TASK)], tmp_path, Budget(episodes=2), workers=1)
+    assert [(policy, *seeds) for _, policy, seeds in here.asked] == [("expert", 0, 1), ("random", 1)]
+
+
+def test_episodes_are_spread_over_processes(tmp_path: Path) -> None:
+    measure.measure([find_task(TASK)], tmp_path, Budget(episodes=3, chunk=1), workers=2)
+    alone = summarise(measure.play_seeds(TASK, "expert", range(3)))
+    assert read_rows(tmp_path)["GoToObjS4"]["expert"]["mean"] == alone["mean"]

@@ -15,6 +15,7 @@ from opengato.envs.procgen import Family, library
 from opengato.envs.procgen.games import GAMES
 from opengato.envs.procgen.simulator import LevelModel, ProcgenEnv
 from opengato.rollout.collect import TRAIN_SEED
+from tests.house import ROOT
 
 FAMILY = Family()
 needs_procgen = pytest.mark.skipif(importlib.util.find_spec("procgen") is None, reason=library.INSTALL)
@@ -42,6 +43,14 @@ def test_without_the_library_the_error_says_how_to_get_it(monkeypatch: pytest.Mo
         monkeypatch.setattr(library, cached.__name__, cached.__wrapped__)
     with pytest.raises(ImportError, match="run: pip install --no-deps procgen-mirror"):
         FAMILY.make("coinrun")
+
+
+def test_the_version_that_the_error_names_is_the_one_that_make_installs() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert library.INSTALL.split()[-1] in lines
+    assert f"grep '^{library.INSTALL.split()[-1].split('=')[0]}=='" in (ROOT / ".ci" / "setup").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_an_unknown_game_suggests_a_near_one() -> None:

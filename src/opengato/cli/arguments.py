@@ -184,11 +184,12 @@ class Tasks:
 class Measure:
     """Measure what random actions and the expert reach in tasks, which makes scores of returns.
 
-    Writes the `scores.json` of each family. What is measured already is kept, so the same command goes on.
+    Writes the `scores.json` of each family. Episodes that are measured already are kept and missing ones are added, so
+    the same command goes on.
 
     For example:
         opengato measure classic
-        opengato measure 'dmc/walker-*' --episodes 20
+        opengato measure 'dmc/walker-*' --episodes 50
         opengato measure babyai/GoToLocal --again
     """
 

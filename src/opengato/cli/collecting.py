@@ -110,8 +110,6 @@ def show(summaries: Sequence[Summary], console: Console) -> None:
     for summary in summaries:
         for line in summary.names():
             console.print(line, style="red", markup=False)
-        rest = summary.left_out()
-        print(
-            f"{summary.folder}: {summary.collected} of {summary.asked} episodes, {len(summary.tasks)} tasks"
-            + (f"; {rest}" if rest else "")
-        )
+        tasks = f"{len(summary.tasks)} {'task' if len(summary.tasks) == 1 else 'tasks'}"
+        rest = f"; {left_out}" if (left_out := summary.left_out()) else ""
+        print(f"{summary.folder}: {summary.collected} of {summary.asked} episodes, {tasks}{rest}")

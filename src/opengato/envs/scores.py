@@ -28,6 +28,12 @@ def read_rows(folder: Path) -> dict[str, dict[str, Any]]:
     return json.loads(path.read_text(encoding="utf-8"))["tasks"] if path.is_file() else {}
 
 
+def read_versions(folder: Path) -> dict[str, str]:
+    """With which packages the rows were measured; none if there is no file."""
+    path = folder / FILE
+    return json.loads(path.read_text(encoding="utf-8"))["versions"] if path.is_file() else {}
+
+
 def read_scores(folder: Path) -> dict[str, dict[str, Any]]:
     """By task name the fields `random_score` and `expert_score` of its `TaskInfo`, where they are measured."""
     return {

@@ -11,25 +11,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
-
 from opengato.data.store import EpisodeStore, StoreWriter, read_manifest
 from opengato.envs import family_of, find_task
 from opengato.rollout import CollectJob, Crew, Limits, Outcome, digest, lacking, supervise
 from opengato.train.accounts import LEFT_OUT, is_complete, open_accounts, plan_id, policy_name
 from opengato.train.ahead import Ahead
+from opengato.train.progress import CollectionProgress, shown
 from opengato.train.stopping import StopRequest
 
 Plans = Mapping[Path, Sequence[CollectJob]]
@@ -92,9 +79,8 @@ def collect_stores(
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         found = {folder: stack.enter_context(_Collection(folder, jobs, dedupe)) for folder, jobs in open_plans.items()}
-        bars = Progress(*_columns(), console=Console(stderr=True), disable=quiet or not found)
-        stack.enter_context(bars)
-        _collect(list(found.values()), crew, limits or Limits(), stop, bars)
+        progress = stack.enter_context(shown(quiet or not found))
+        _collect(list(found.values()), crew, limits or Limits(), stop, progress)
     given_up = {folder: collection.given_up_tasks() for folder, collection in found.items()}
     return [summarise(folder, jobs, given_up.get(folder, {})) for folder, jobs in plans.items()]
 
@@ -206,59 +192,32 @@ class _Collection:
             self.writer.append([episode])
 
 
-def _collect(collections: list[_Collection], crew: Crew, limits: Limits, stop: StopRequest, bars: Progress) -> None:
+def _collect(
+    collections: list[_Collection], crew: Crew, limits: Limits, stop: StopRequest, progress: CollectionProgress
+) -> None:
     """Play what is missing of all collections, so that the end of one family and the start of the next overlap."""
     work = [(collection, number, job) for collection in collections for number, job in collection.missing()]
-    lines = {collection: _line(bars, collection) for collection in collections}
+    for collection in collections:
+        total = sum(job.episodes for job in collection.jobs)
+        progress.expect(collection.folder, total, total - sum(job.episodes for _, job in collection.missing()))
+    left = [job.episodes for _, _, job in work]
     look = time.monotonic() + FLUSH_SECONDS
     with contextlib.closing(supervise([job for _, _, job in work], crew, limits)) as events:
         for event in events:
             if event is not None:
-                collection, number, _ = work[event[0]]
-                collection.take(number, event[1])
-                _count(bars, lines[collection], collection.jobs[number].task, event[1])
+                piece, outcome = event
+                collection, number, _ = work[piece]
+                collection.take(number, outcome)
+                progress.count(collection.folder, collection.jobs[number].task, outcome)
+                left[piece] = 0 if outcome.kind == "given up" else left[piece] - 1
+                if not any(count for count, (owner, _, _) in zip(left, work, strict=True) if owner is collection):
+                    progress.finish(collection.folder)
             if time.monotonic() >= look:
                 for collection in collections:
                     collection.save()
+                progress.tick()
                 look = time.monotonic() + FLUSH_SECONDS
             stop.honour()
-
-
-def _line(bars: Progress, collection: _Collection) -> TaskID:
-    total = sum(job.episodes for job in collection.jobs)
-    known = total - sum(job.episodes for _, job in collection.missing())
-    return bars.add_task(collection.folder.name, total=total, completed=known, start=False, losses=0)
-
-
-def _count(bars: Progress, line: TaskID, task: str, outcome: Outcome) -> None:
-    if outcome.kind == "given up":
-        bars.console.print(f"given up: {task}: {outcome.cause}", highlight=False, markup=False)
-        return
-    bars.start_task(line)  # its clock does not count the time of the families before it
-    bars.advance(line)
-    if outcome.kind == "lost":
-        bars.update(line, losses=bars.tasks[line].fields["losses"] + 1)
-
-
-def _columns() -> tuple[ProgressColumn, ...]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate())
-    return (*columns, TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(), _Losses())
-
-
-class _Rate(ProgressColumn):
-    """Episodes a second."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:.3g} episodes/s")
-
-
-class _Losses(ProgressColumn):
-    """Episodes lost, if any."""
-
-    def render(self, task: Task) -> Text:
-        losses = task.fields["losses"]
-        return Text(f"{losses} lost" if losses else "", style="red")
 
 
 def _runs(seeds: Iterator[int]) -> Iterator[tuple[int, int]]:

@@ -82,5 +82,6 @@ LOOK_AHEAD = (
     "Asterix",
     "Boxing",
     "MsPacman",
+    "Qbert",
     "Seaquest",
 )
