@@ -24,7 +24,7 @@ from opengato.train.distributed import ALONE, Layout, Team, layout, part_like, t
 from opengato.train.loop import _mean
 from tests.house import PACKAGE, ROOT
 from tests.tiny import tiny_agent
-from tests.train.two_processes import SHARDING, STEPS, STOP, config, train
+from tests.train.several_processes import SHARDING, STEPS, STOP, config, train
 
 # Sums over processes round otherwise than sums in one: the largest difference of a weight after six steps was 4e-7.
 CLOSE = 5e-6
@@ -79,7 +79,7 @@ def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
     alone = tmp_path / "whole-alone"
     train(alone, config())
     train(tmp_path / "half-alone", config(), stop=True)
-    launch("tests.train.two_processes", str(tmp_path))
+    launch("tests.train.several_processes", str(tmp_path))
 
     resumed = [f"{half}-to-{engine}" for half in (*SHARDING, "alone") for engine in SHARDING]
     for half in SHARDING:

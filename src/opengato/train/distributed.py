@@ -20,7 +20,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, Replicate
 from torch.nn.parallel import DistributedDataParallel
 
@@ -256,14 +256,20 @@ class Joint(Network):
         super().__init__(agent, objective, team, layout)
         self._loss = _Loss(agent, objective)
         self._replicated: DistributedDataParallel | None = None
+        self._divided: FSDPModule | None = None
         if layout.shards == 1:
             self._replicated = DistributedDataParallel(self._loss, gradient_as_bucket_view=True)
         else:
-            _shard(self._loss, layout, team.device.type)
+            self._divided = _shard(self._loss, layout, team.device.type)
 
     def backward(self, part: PackedBatch, share: float, dtype: torch.dtype, *, last: bool) -> dict[str, float]:
-        # DDP sends gradients with the last part. FSDP2 keeps no whole ones, so it sends them with each.
+        # DDP sends gradients with the last part. FSDP2 keeps no whole ones, so it divides them with each, and sums
+        # the parts of its replicas with the last.
         quiet = self._replicated is not None and not last
+        if quiet and share == 0:
+            return {}
+        if self._divided is not None:
+            self._divided.set_requires_all_reduce(last)
         module = self._replicated or self._loss
         with self._replicated.no_sync() if self._replicated and quiet else contextlib.nullcontext():
             with torch.autocast(self.agent.device.type, dtype, enabled=dtype != torch.float32):
@@ -328,7 +334,7 @@ def _leaves(loss: Tensor) -> set[int]:
     return found
 
 
-def _shard(loss: _Loss, layout: Layout, device: str) -> None:
+def _shard(loss: _Loss, layout: Layout, device: str) -> FSDPModule:
     """Divide a network in place: every block of the trunk is gathered for its own pass, all else for the whole of it.
 
     In float32: torch would gather norms in the format of the products too, and autocast keeps them as they are.
@@ -338,7 +344,7 @@ def _shard(loss: _Loss, layout: Layout, device: str) -> None:
     mesh = init_device_mesh(device, tuple(sizes.values()), mesh_dim_names=tuple(sizes))
     for block in blocks(loss.agent):
         fully_shard(block, mesh=mesh, reshard_after_forward=True)
-    fully_shard(loss, mesh=mesh)
+    return fully_shard(loss, mesh=mesh)
 
 
 def blocks(agent: Agent) -> Sequence[nn.Module]:

@@ -1,8 +1,8 @@
-"""What two processes train together: `python -m tests.train.two_processes FOLDER`, in both of them.
+"""What several processes train together: `python -m tests.train.several_processes FOLDER [SHARDING ...]` in each.
 
-Each folder in FOLDER is a run; `whole-*` from beginning to end, `half-*` asked to stop while they wait for the batch of
-step 2, `A-to-B` going on with B from where the half A stopped, `drop` with paths dropped by chance. FOLDER/half-alone
-must be there.
+With words for `sharding`, whole runs of these. Else, in two processes, each folder in FOLDER is a run: `whole-*` from
+beginning to end, `half-*` asked to stop while they wait for the batch of step 2, `A-to-B` going on with B from where
+the half A stopped, `drop` with paths dropped by chance. FOLDER/half-alone must be there.
 """
 
 from __future__ import annotations
@@ -72,23 +72,32 @@ def train(folder: Path, settings: loop.Config, team: Team = ALONE, *, stop: bool
         loop.fit(settings, batches, folder, {"sources": ["even", "odd"]}, team=team)
 
 
+def in_two_processes(folder: Path, team: Team) -> None:
+    """All that the test compares."""
+    engines = {name: config(sharding) for name, sharding in SHARDING.items()}
+    engines["drop"] = config("replicate", drop_path=0.2)
+    for name, settings in engines.items():
+        train(folder / f"whole-{name}", settings, team)
+        train(folder / f"half-{name}", settings, team, stop=True)
+    pairs = [(half, name) for half in (*SHARDING, "alone") for name in SHARDING]
+    for half, name in [*pairs, ("drop", "drop")]:
+        run = folder / f"{half}-to-{name}"
+        team.first(partial(shutil.copytree, folder / f"half-{half}", run))
+        train(run, engines[name], team)
+    for name, sharding in SHARDING.items():
+        train(folder / f"whole-{name}-bfloat16", config(sharding, precision="bfloat16"), team)
+    train(folder / "whole-fsdp-often", config("shard", checkpoint_minutes=0.0), team)
+
+
 def main() -> None:
-    folder = Path(sys.argv[1])
+    folder, *shardings = sys.argv[1:]
     torch.set_num_threads(1)
     with together() as team:
-        engines = {name: config(sharding) for name, sharding in SHARDING.items()}
-        engines["drop"] = config("replicate", drop_path=0.2)
-        for name, settings in engines.items():
-            train(folder / f"whole-{name}", settings, team)
-            train(folder / f"half-{name}", settings, team, stop=True)
-        pairs = [(half, name) for half in (*SHARDING, "alone") for name in SHARDING]
-        for half, name in [*pairs, ("drop", "drop")]:
-            run = folder / f"{half}-to-{name}"
-            team.first(partial(shutil.copytree, folder / f"half-{half}", run))
-            train(run, engines[name], team)
-        for name, sharding in SHARDING.items():
-            train(folder / f"whole-{name}-bfloat16", config(sharding, precision="bfloat16"), team)
-        train(folder / "whole-fsdp-often", config("shard", checkpoint_minutes=0.0), team)
+        if shardings:
+            for sharding in shardings:
+                train(Path(folder, f"whole-{sharding}"), config(sharding, accumulate=8), team)
+        else:
+            in_two_processes(Path(folder), team)
 
 
 if __name__ == "__main__":
