@@ -33,6 +33,7 @@ from opengato.modalities import text
 from opengato.objectives import next_token
 from opengato.recipes import tiny
 from opengato.train import optim
+from opengato.train.distributed import Alone
 from opengato.train.loop import train_step
 from opengato.train.precision import resolve
 
@@ -129,7 +130,7 @@ def training(
 
     def work() -> int:
         for _ in range(options.steps):
-            train_step(agent, objective, optimizers, [batch], 1.0, CLIP, dtype)
+            train_step(Alone(agent, objective), optimizers, [batch], 1.0, CLIP, dtype)
         return options.steps * batch.num_positions
 
     return work
@@ -176,7 +177,7 @@ def training_mixture(trunk: decoder.Config, context: int, options: argparse.Name
         positions = 0
         for _ in range(options.steps):
             batch = next(source)
-            train_step(agent, objective, optimizers, [batch], 1.0, CLIP, dtype)
+            train_step(Alone(agent, objective), optimizers, [batch], 1.0, CLIP, dtype)
             positions += batch.num_positions
         return positions
 

@@ -17,6 +17,7 @@ import torch
 from opengato.agent.model import Agent
 from opengato.train import checkpoint, optim
 from opengato.train.checkpoint import complete_checkpoints, load_checkpoint, newest_checkpoint, save_checkpoint
+from opengato.train.distributed import Alone
 from opengato.train.loop import train_step
 from opengato.train.optim import Optimizers
 from tests.tiny import tiny_agent
@@ -28,7 +29,7 @@ def trained() -> tuple[Agent, Optimizers]:
     """After one step, so that the optimisers have a state."""
     agent = tiny_agent().train()
     optimizers = optim.build(agent, optim.Config())
-    train_step(agent, config().objective.build(), optimizers, [batch_of(0)], rate=1.0, clip=1.0)
+    train_step(Alone(agent, config().objective.build()), optimizers, [batch_of(0)], rate=1.0, clip=1.0)
     return agent, optimizers
 
 
@@ -77,7 +78,7 @@ def test_half_a_checkpoint_is_none(trained: tuple[Agent, Optimizers], tmp_path: 
     assert not (tmp_path / ".step-0000002.tmp").exists(), "what a killed process left is cleared away"
 
 
-def no_space(*_: Any) -> None:
+def no_space(*_: Any, **__: Any) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 

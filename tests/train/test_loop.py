@@ -23,7 +23,8 @@ from opengato.data.documents import Document
 from opengato.data.packing import pack_documents
 from opengato.objectives import next_token
 from opengato.train import optim
-from opengato.train.loop import shares, train_step
+from opengato.train.distributed import Alone
+from opengato.train.loop import shares, source_counts, train_step
 from opengato.train.metrics import Metrics
 from tests.tiny import ENCODINGS, caption_episode, documents_of_all_kinds, tiny_agent, toy_episode, vector_config
 from tests.train.toy_run import batch_of
@@ -105,7 +106,7 @@ def test_a_step_leaves_the_batch_and_no_gradient_behind() -> None:
     before = {name: _clone(getattr(batch, name)) for name in fields}
     optimizers = optim.build(agent, optim.Config())
     weights = {name: parameter.detach().clone() for name, parameter in agent.named_parameters()}
-    figures = train_step(agent, next_token.Config().build(), optimizers, [batch], rate=0.5, clip=1.0)
+    figures = train_step(Alone(agent, next_token.Config().build()), optimizers, [batch], rate=0.5, clip=1.0)
     for name in fields:
         after = getattr(batch, name)
         assert all(map(torch.equal, _flat(after), _flat(before[name]))), name
@@ -128,7 +129,7 @@ def gradients_of(parts: list[PackedBatch]) -> tuple[dict[str, Tensor], dict[str,
 
     sgd.register_step_pre_hook(note)
     objective = next_token.Config(weights={"text": 0.5}).build()
-    figures = train_step(agent, objective, optim.Optimizers((sgd,)), parts, rate=1.0, clip=1e9)
+    figures = train_step(Alone(agent, objective), optim.Optimizers((sgd,)), parts, rate=1.0, clip=1e9)
     return found, figures
 
 
@@ -171,7 +172,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_it_harms_the_weights() -
         agent.local.weight[0, 0] = torch.nan
     before = agent.backbone.state_dict()["norm.weight"].clone()
     with pytest.raises(FloatingPointError, match=r"the loss is nan: .*loss/text.*lower the learning rate"):
-        train_step(agent, next_token.Config().build(), optimizers, [batch_of(0)], rate=1.0, clip=1.0)
+        train_step(Alone(agent, next_token.Config().build()), optimizers, [batch_of(0)], rate=1.0, clip=1.0)
     assert torch.equal(agent.backbone.state_dict()["norm.weight"], before)
 
 
@@ -188,7 +189,7 @@ def test_the_gradient_is_clipped() -> None:
             seen.append(math.sqrt(sum(float(p.grad.square().sum()) for p in agent.parameters() if p.grad is not None))),
             step(),
         )
-        figures = train_step(agent, next_token.Config().build(), optimizers, [batch_of(0)], rate=1.0, clip=clip)
+        figures = train_step(Alone(agent, next_token.Config().build()), optimizers, [batch_of(0)], rate=1.0, clip=clip)
         norms.append((figures["grad_norm"], seen[0]))
     assert norms[0][0] == pytest.approx(norms[0][1], rel=1e-4)
     assert norms[1] == pytest.approx((norms[0][0], 1e-3), rel=1e-3)
@@ -208,7 +209,7 @@ def test_it_memorises_a_handful_of_documents() -> None:
     begun, losses = time.process_time(), []
     for step in range(steps):
         rate = optim.schedule(step, steps, config)
-        losses.append(train_step(agent, objective, optimizers, [batch], rate, config.clip)["loss"])
+        losses.append(train_step(Alone(agent, objective), optimizers, [batch], rate, config.clip)["loss"])
     assert losses[0] > 3
     assert losses[-1] < 0.05
     assert time.process_time() - begun < 20
@@ -222,11 +223,11 @@ def test_it_memorises_a_handful_of_documents() -> None:
 def test_shares_are_of_positions() -> None:
     batch = packed("vector")
     lengths = (batch.document_BT >= 0).sum(1)
-    received = shares(batch, ["even", "odd", "none"])
+    received = shares([source_counts(part, 3) for part in batch.split(2)], ["even", "odd", "none"])
     expected = [lengths[0::2].sum() / lengths.sum(), lengths[1::2].sum() / lengths.sum(), 0.0]
     assert list(received) == ["share/even", "share/odd", "share/none"]
     assert list(received.values()) == pytest.approx([float(x) for x in expected])
-    assert shares(dataclasses.replace(batch, source_BT=None), ["even"]) == {}
+    assert shares([source_counts(dataclasses.replace(batch, source_BT=None), 1)], ["even"]) == {}
 
 
 def test_metrics_average_between_reports_and_tell_the_speed(tmp_path: Path) -> None:

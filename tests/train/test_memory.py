@@ -23,6 +23,7 @@ from opengato.modalities.image import resnet
 from opengato.objectives import next_token
 from opengato.recipes import gato_sizes
 from opengato.train import loop, memory, optim
+from opengato.train.distributed import Alone
 from opengato.train.loop import train_step
 from tests.tiny import ENCODINGS, PATCH, documents_of_all_kinds
 
@@ -103,7 +104,7 @@ def test_numbers_are_exact(rate: float | None) -> None:
     settings = config(optim=optim.Config(matrix_learning_rate=rate))
     agent = settings.agent.build().train()
     optimizers = optim.build(agent, settings.optim)
-    train_step(agent, next_token.Config().build(), optimizers, [packed(settings.agent)], rate=1.0, clip=1.0)
+    train_step(Alone(agent, next_token.Config().build()), optimizers, [packed(settings.agent)], rate=1.0, clip=1.0)
     states = [tensor for part in optimizers.parts for state in part.state.values() for tensor in state.values()]
     found = memory.estimate(settings, rows=4)
     assert found.optimizer == sum(tensor.nbytes for tensor in states)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, get_args
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from opengato.agent.model import Agent, Config
 from opengato.core.config import choose, from_json, to_json
@@ -27,10 +29,16 @@ def shipped() -> list[str]:
     return sorted(item.name for item in folder.iterdir()) if folder.is_dir() else []
 
 
-def save_agent(agent: Agent, folder: Path, dtype: torch.dtype = torch.float32) -> None:
-    """Write an agent; `dtype` bfloat16 halves the file. Tied tensors are stored once."""
+def save_agent(
+    agent: Agent, folder: Path, dtype: torch.dtype = torch.float32, weights: Mapping[str, Tensor] | None = None
+) -> None:
+    """Write an agent, with `weights` for its own where given; `dtype` bfloat16 halves the file.
+
+    Tied tensors are stored once.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    state = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in agent.state_dict().items()}
+    weights = agent.state_dict() if weights is None else weights
+    state = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in weights.items()}
     (folder / CONFIG).write_text(json.dumps(to_json(agent.config), indent=1))
     (folder / CARD).write_text(json.dumps(agent.card, indent=1))
     temporary = folder / f".{WEIGHTS}.tmp"  # a folder counts as an agent once its weights are there: last, and whole
@@ -66,6 +74,11 @@ def in_int8(agent: Agent) -> Agent:
 
 def load_weights(agent: Agent, folder: Path) -> None:
     """Fill an agent from a folder; ValueError names what does not fit."""
+    agent.load_state_dict(read_weights(agent, folder))
+
+
+def read_weights(agent: Agent, folder: Path) -> dict[str, Tensor]:
+    """The weights of a folder, as an agent has them; ValueError names what does not fit."""
     state = load_file(folder / WEIGHTS)
     own = agent.state_dict()
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
@@ -80,7 +93,7 @@ def load_weights(agent: Agent, folder: Path) -> None:
             f"{len(extra)} unknown {extra[:3]}, {len(shapes)} of another shape {shapes[:3]}; "
             f"load them with the {CONFIG} beside them, or start a new run"
         )
-    agent.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in state.items()})
+    return {name: tensor.to(own[name].dtype) for name, tensor in state.items()}
 
 
 def find_agent(name_or_path: str | Path) -> Path:

@@ -274,15 +274,25 @@ class Bench:
 class Doctor:
     """What this machine has, what is missing, and the command that brings it.
 
-    With a recipe also what its training needs of memory.
+    With a recipe also what its training needs of memory. With --plan only what its training would need of several
+    GPUs: memory, how they share the network, what they send, and hours, with the arithmetic.
 
     For example:
         opengato doctor
         opengato doctor tiny
+        opengato doctor --plan gato-1b --gpus 8 --gpu h100
     """
 
     recipe: Annotated[str | None, Positional, arg(metavar="RECIPE", help_behavior_hint="")] = None
     """A recipe, or a file made by `opengato recipes cp`."""
+    plan: Annotated[str | None, arg(metavar="RECIPE", help_behavior_hint="")] = None
+    """A recipe to plan for GPUs; nothing of this machine matters for it."""
+    gpus: Annotated[int, arg(metavar="N")] = 8
+    """With --plan: how many, 8 in a machine."""
+    gpu: Annotated[str, arg(metavar="NAME")] = "h100"
+    """With --plan: h100, h200, a100 or l40s, with the peaks of their data sheets."""
+    mfu: Annotated[float, arg(metavar="SHARE")] = 0.4
+    """With --plan: the share of the peak that is assumed to be reached."""
     json: Flag = False
     """Print as JSON."""
 

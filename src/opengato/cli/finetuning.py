@@ -15,6 +15,7 @@ from opengato.evaluators import evaluators_by_family
 from opengato.evaluators import few_shot as study
 from opengato.evaluators.few_shot_report import plot_study, study_tables
 from opengato.train import finetune as tuning
+from opengato.train.distributed import is_first
 
 
 def finetune(arguments: Finetune) -> None:
@@ -34,8 +35,11 @@ def finetune(arguments: Finetune) -> None:
     try:
         agent = tuning.finetune(start, data, config, out, replay, tell=lambda line: print(line, file=sys.stderr))
     except SystemExit:  # a signal, after a checkpoint
-        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        if is_first():
+            print("\nstopped; the same command goes on from here", file=sys.stderr)
         raise
+    if not is_first():
+        return
     known = [task for task in agent.card["finetuned_on"] if task.partition("/")[0] in evaluators_by_family()]
     hint = f"; measure it with: opengato evaluate {out} --tasks '{','.join(known)}'" if known else ""
     print(f"the agent is in {out / 'agent'}{hint}")

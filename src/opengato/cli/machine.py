@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
 
 import opengato
 from opengato import doctor as examination
@@ -13,7 +17,10 @@ from opengato.core.config import choose
 
 
 def doctor(arguments: Doctor) -> None:
-    """Print what this machine has, and what a recipe would need of it."""
+    """Print what this machine has, and what a recipe would need of it; or what a recipe would need of GPUs."""
+    if arguments.plan is not None:
+        print_plan(arguments.plan, arguments)
+        return
     training = None
     if arguments.recipe is not None:  # what loads torch waits for here: the doctor must work where torch is broken
         from opengato import recipes
@@ -22,6 +29,23 @@ def doctor(arguments: Doctor) -> None:
         memory = of_recipe(recipes.load(arguments.recipe))
         training = {"recipe": arguments.recipe, "needs": str(memory), **memory.to_json()}
     examination.main(json=arguments.json, training=training)
+
+
+def print_plan(recipe: str, arguments: Doctor) -> None:
+    """What a recipe would need of the GPUs."""
+    from opengato import recipes
+    from opengato.train import plan
+
+    found = plan.plan(recipes.load(recipe), arguments.gpus, arguments.gpu, arguments.mfu)
+    if arguments.json:
+        print(json.dumps(found.to_json(), indent=1))
+        return
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for heading, line in plan.describe(found):
+        table.add_row(heading, line)
+    Console().print(table)
 
 
 def bench(arguments: Bench) -> None:

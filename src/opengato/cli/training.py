@@ -19,6 +19,7 @@ from opengato.cli.arguments import RecipesCp, RecipesGato, RecipesLs, RecipesSho
 from opengato.core.config import override, to_json
 from opengato.data.store import MANIFEST, read_manifest
 from opengato.recipes import gato_table
+from opengato.train.distributed import is_first
 from opengato.train.memory import of_recipe, on_meta
 from opengato.train.run import Recipe, run
 
@@ -35,9 +36,11 @@ def train(arguments: Train) -> None:
     try:
         run(recipe, out, arguments.data, arguments.workers)
     except SystemExit:  # a signal, after a checkpoint
-        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        if is_first():
+            print("\nstopped; the same command goes on from here", file=sys.stderr)
         raise
-    print(f"the agent is in {out / 'agent'}; measure it with: opengato evaluate {out}")
+    if is_first():
+        print(f"the agent is in {out / 'agent'}; measure it with: opengato evaluate {out}")
 
 
 def describe(recipe: Recipe, data: Path, *, as_json: bool = False) -> None:

@@ -77,7 +77,10 @@ class Loader:
 
     def __init__(self, mixture: Mixture, config: LoaderConfig, *, rank: int = 0, world_size: int = 1):
         if config.groups < 1 or config.groups % world_size:
-            raise ValueError(f"`groups` is {config.groups}, expected a multiple of the {world_size} processes")
+            raise ValueError(
+                f"`loader.groups` is {config.groups}, expected a multiple of the {world_size} processes; set it, and "
+                "`rows_per_group` to keep the rows of a batch"
+            )
         if not 0 <= rank < world_size:
             raise ValueError(f"`rank` is {rank}, expected 0 to {world_size - 1}")
         self.mixture, self.config = mixture, config

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -28,6 +29,7 @@ from opengato.data.mixture import Mixture, MixtureConfig, SourceConfig
 from opengato.data.store import EpisodeStore, sha256_file
 from opengato.nn import lora
 from opengato.train import loop
+from opengato.train.distributed import Team, together
 from opengato.train.optim import Config as OptimConfig
 from opengato.train.precision import Precision
 from opengato.train.prepare import fit_statistics
@@ -124,27 +126,42 @@ def finetune(
 ) -> Agent:
     """Go on training `start` into `folder`; the same call resumes. The agent in `folder/agent` has no adapters.
 
-    `data` are stores of new episodes with their weights among one another, `replay` stores of old ones with their
-    shares of all positions. `tell` hears what became of the statistics of observations. ValueError for data that the
-    network has no way to read, and for a folder that holds another fine-tuning.
+    Processes that `torchrun` started do it together. `data` are stores of new episodes with their weights among one
+    another, `replay` stores of old ones with their shares of all positions. `tell` hears what became of the statistics
+    of observations. ValueError for data that the network has no way to read, and for a folder that holds another
+    fine-tuning.
     """
-    sources = shares(data, replay or {})
+    with together() as team:
+        return _finetune(start, Data(data, replay or {}), config, folder, team, tell)
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Stores of `new` episodes with their weights, and of `old` ones with their shares of all positions."""
+
+    new: Mapping[str, float]
+    old: Mapping[str, float]
+
+
+def _finetune(start: Start, data: Data, config: Config, folder: Path, team: Team, tell: Callable[[str], None]) -> Agent:
+    """The same in one process of a team."""
+    sources = shares(data.new, data.old)
     stores = {path: EpisodeStore(path) for path in sources}
-    agent, statistics = with_statistics(start, list(stores.values()))
+    agent, statistics = team.first(lambda: with_statistics(start, list(stores.values())))
     for what, names in statistics.items():
         for name in names:
-            tell(f"statistics of {name!r}: {what}")
+            team.first(partial(tell, f"statistics of {name!r}: {what}"))
     serializer = agent.serializer()
     for store in stores.values():
         check_readable(store, serializer)
     if config.mode == "lora":
         agent = dataclasses.replace(agent, adapters=config.adapters)
     described = {path: describe_store(store, sources[path]) for path, store in stores.items()}
-    keep_plan(folder, config, start.origin, described)
-    learnt = list(dict.fromkeys(task for path in data for task in stores[path].tasks()))
+    team.first(lambda: keep_plan(folder, config, start.origin, described))
+    learnt = list(dict.fromkeys(task for path in data.new for task in stores[path].tasks()))
     card = {
         "recipe": f"{start.origin['name']}, fine-tuned ({config.mode})",
-        "command": command(start.origin["name"], data, replay or {}, config),
+        "command": command(start.origin["name"], data.new, data.old, config),
         "tasks": list(dict.fromkeys([*learnt, *start.tasks])),
         "finetuned_on": learnt,
         "from": start.origin,
@@ -154,14 +171,18 @@ def finetune(
         "data": described,
         **made_by(),
     }
-    trained = _train(start, agent, Mixture(_mixture(sources, agent, config), serializer), config, folder, card)
+    mixture = Mixture(_mixture(sources, agent, config), serializer)
+    with Loader(mixture, config.loader, rank=team.rank, world_size=team.size) as loader:
+        trained = _train(start, agent, loader, config, folder, card, team)
     plain = merged(trained)
     if plain is not trained:
-        save_agent(plain, folder / "agent")
+        team.first(lambda: save_agent(plain, folder / "agent"))
     return plain
 
 
-def _train(start: Start, agent: AgentConfig, mixture: Mixture, config: Config, folder: Path, card: dict) -> Agent:
+def _train(
+    start: Start, agent: AgentConfig, loader: Loader, config: Config, folder: Path, card: dict, team: Team
+) -> Agent:
     settings = loop.Config(
         agent=agent,
         objective=config.objective,
@@ -179,12 +200,10 @@ def _train(start: Start, agent: AgentConfig, mixture: Mixture, config: Config, f
         for parameter in trained_parameters(new, config.mode):
             parameter.requires_grad_(True)
 
-    with Loader(mixture, config.loader) as loader:
+    def batches(step: int) -> Iterator[PackedBatch]:
+        return loader.batches(start=step)
 
-        def batches(step: int) -> Iterator[PackedBatch]:
-            return loader.batches(start=step)
-
-        return loop.fit(settings, batches, folder, card, begin)
+    return loop.fit(settings, batches, folder, card, begin, team)
 
 
 def trained_parameters(agent: Agent, mode: Mode) -> list[nn.Parameter]:

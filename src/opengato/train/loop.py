@@ -1,6 +1,6 @@
 """The training loop: resumes by itself, checkpoints, stops cleanly on SIGTERM, and is bit-equal after a resume.
 
-Letters: none; tensors live in the agent.
+It is the same in every process of a team; the first alone prints and writes. Letters: none; tensors live in the agent.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,14 +18,14 @@ from typing import Any
 import torch
 
 from opengato.agent import model
-from opengato.agent.files import save_agent
+from opengato.agent.files import load_agent, save_agent
 from opengato.agent.model import Agent
 from opengato.core.batch import PackedBatch
 from opengato.core.config import to_json
-from opengato.core.objective import Objective
-from opengato.train import optim
+from opengato.train import distributed, optim
 from opengato.train.checkpoint import load_checkpoint, newest_checkpoint, read_state, save_checkpoint
-from opengato.train.metrics import Metrics
+from opengato.train.distributed import ALONE, Network, Team
+from opengato.train.metrics import Metrics, Silent
 from opengato.train.optim import Config as OptimConfig
 from opengato.train.precision import Precision, resolve
 from opengato.train.stopping import StopRequest
@@ -35,7 +36,8 @@ class Config:
     """How long and how: `steps` optimiser steps; a checkpoint every `checkpoint_minutes` and at the end.
 
     `precision` is that of matrix products; weights and optimiser state are always float32. Each batch is trained in
-    `accumulate` parts, one after the other, to spare memory; its gradient is that of the whole.
+    `accumulate` parts, one after the other, to spare memory; its gradient is that of the whole. Several processes share
+    the parts, and the network as `sharding` says (see `distributed.layout`).
     """
 
     agent: model.Config
@@ -44,8 +46,20 @@ class Config:
     steps: int = 1000
     accumulate: int = 1
     precision: Precision = "auto"
+    sharding: str = "auto"
     checkpoint_minutes: float = 5.0
     seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a process tells the others after a step: how it went, and whether to `stop` (a signal) or to `save`."""
+
+    data_seconds: float
+    positions: int
+    source_counts: list[int]
+    stop: int
+    save: bool
 
 
 def fit(
@@ -54,71 +68,94 @@ def fit(
     folder: Path,
     card: dict[str, Any],
     begin: Callable[[Agent], object] = lambda _: None,
+    team: Team = ALONE,
 ) -> Agent:
     """Train for `config.steps` steps, from the newest complete checkpoint in `folder` if there is one.
 
-    `batches(step)` must give the batches from that step on. `begin(agent)` gives a new agent the weights to start from
-    and says which of them are trained (`requires_grad_`). The finished agent is in `folder/agent`. A SIGTERM or
-    SIGINT saves and raises SystemExit(143) or (130); the same call then goes on where it stopped.
+    `batches(step)` must give this process's rows of the batches from that step on. `begin(agent)` gives a new agent the
+    weights to start from and says which of them are trained (`requires_grad_`). The finished agent is in
+    `folder/agent`. A SIGTERM or SIGINT to any process saves and raises SystemExit(143) or (130) in all of them; the
+    same call then goes on where it stopped, with any number of processes.
     """
-    torch.manual_seed(config.seed)
-    agent = config.agent.build()
-    begin(agent)
     checkpoints = folder / "checkpoints"
-    newest = newest_checkpoint(checkpoints)
-    # A resumed run keeps the precision it began with, whatever is fastest on the machine that goes on.
-    precision = config.precision if newest is None else read_state(newest)["precision"]
-    dtype = resolve(precision, agent.device)
-    precision = str(dtype).removeprefix("torch.")
-    optimizers = optim.build(agent, config.optim, dtype)
-    objective = config.objective.build()
-    done, seconds = 0, 0.0
-    if newest is not None:
-        state = load_checkpoint(newest, agent, optimizers)
-        done, seconds = state["step"], state["seconds"]
+    network, optimizers, state = _start(config, checkpoints, begin, team)
+    agent, done, seconds = network.agent, state["step"], state["seconds"]
+    dtype = getattr(torch, state["precision"])
+    parts_each = -(-config.accumulate // team.size)
+    sources = card.get("sources", [])
 
     def signed(step: int, total: float) -> dict[str, Any]:
-        return {**card, "steps": step, "training_seconds": round(total), "precision": precision}
+        about = {"steps": step, "training_seconds": round(total), "precision": state["precision"]}
+        return {**card, **about, **({"processes": str(network.layout)} if team.size > 1 else {})}
 
     agent.card = signed(done, seconds)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(to_json(config), indent=1))
+    if team.is_first:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.json").write_text(json.dumps(to_json(config), indent=1))
+    metrics = Metrics(folder, config.steps) if team.is_first else Silent()
     agent.train()
 
-    with contextlib.closing(Metrics(folder, config.steps)) as metrics, StopRequest() as stop:
+    with contextlib.closing(metrics), StopRequest() as stop:
         begun = saved = time.perf_counter()
         source = batches(done) if done < config.steps else iter(())
 
         def save(step: int) -> None:
             total = seconds + time.perf_counter() - begun
             agent.card = signed(step, total)
-            state = {"step": step, "seconds": total, "precision": precision}
-            save_checkpoint(checkpoints, agent, optimizers, state)
+            save_checkpoint(checkpoints, agent, optimizers, {**state, "step": step, "seconds": total}, team=team)
 
         for step in range(done, config.steps):
             waited = time.perf_counter()
             batch = next(source)
-            figures = {"data_seconds": time.perf_counter() - waited}
+            waited = time.perf_counter() - waited
             rate = optim.schedule(step, config.steps, config.optim)
-            parts = batch.split(config.accumulate)
-            figures |= train_step(agent, objective, optimizers, parts, rate, config.optim.clip, dtype)
-            figures |= shares(batch, card.get("sources", []))
-            metrics.add(step, figures, batch.num_positions)
-            if (
-                stop.requested
-                or step + 1 == config.steps
-                or time.perf_counter() - saved > 60 * config.checkpoint_minutes
-            ):
+            figures = train_step(network, optimizers, batch.split(parts_each), rate, config.optim.clip, dtype)
+            due = step + 1 == config.steps or time.perf_counter() - saved > 60 * config.checkpoint_minutes
+            mine = Told(waited, batch.num_positions, source_counts(batch, len(sources)), stop.requested, due)
+            told = team.exchange(mine)
+            stop.requested = max(one.stop for one in told)
+            figures |= {"data_seconds": max(one.data_seconds for one in told)}
+            figures |= shares([one.source_counts for one in told], sources)
+            metrics.add(step, figures, sum(one.positions for one in told))
+            if stop.requested or any(one.save for one in told):
                 save(step + 1)
                 saved = time.perf_counter()
+            if stop.requested:
+                team.finish()
             stop.honour()
-    save_agent(agent, folder / "agent")
-    return agent.eval()
+    team.finish()
+    weights = distributed.whole_state(agent, team)
+    if team.is_first:
+        save_agent(agent, folder / "agent", weights=weights)
+    team.exchange(None)
+    return (load_agent(folder / "agent") if distributed.is_divided(agent) else agent).eval()
+
+
+def _start(
+    config: Config, checkpoints: Path, begin: Callable[[Agent], object], team: Team
+) -> tuple[Network, optim.Optimizers, dict[str, Any]]:
+    """The network, its optimisers, and `step`, `seconds` and `precision` of the newest checkpoint or of a beginning."""
+    torch.manual_seed(config.seed)
+    agent = config.agent.build()
+    begin(agent)
+    agent.to(team.device)
+    newest = team.first(lambda: newest_checkpoint(checkpoints))
+    # A resumed run keeps the precision it began with, whatever is fastest on the machine that goes on.
+    state = {"step": 0, "seconds": 0.0, "precision": config.precision} if newest is None else read_state(newest)
+    dtype = team.first(lambda: resolve(state["precision"], agent.device))
+    layout = distributed.layout(config.sharding, agent.num_parameters, team.size, team.per_node)
+    if team.size > 1 and team.is_first:
+        print(f"trained by {team.size} processes: {layout}", file=sys.stderr)
+    network = distributed.connect(agent, config.objective.build(), team, layout)
+    optimizers = optim.build(agent, config.optim, dtype)
+    team.seed(config.seed, state["step"])
+    if newest is not None:
+        load_checkpoint(newest, agent, optimizers, team)
+    return network, optimizers, {**state, "precision": str(dtype).removeprefix("torch.")}
 
 
 def train_step(
-    agent: Agent,
-    objective: Objective,
+    network: Network,
     optimizers: optim.Optimizers,
     parts: Sequence[PackedBatch],
     rate: float,
@@ -127,42 +164,42 @@ def train_step(
 ) -> dict[str, float]:
     """One step of the optimisers, at `rate` times their base rates, on a batch that comes in parts.
 
-    Gradient and loss are those of the whole batch, as each part weighs its terms; other figures are means weighted
-    alike over the parts that have them. FloatingPointError if the loss is not finite.
+    Gradient and loss are those of the whole batch, of all processes, as each part weighs its terms; other figures are
+    means weighted alike over the parts that have them. FloatingPointError if the loss is not finite.
     """
+    agent = network.agent
     optimizers.set_rate(rate)
-    terms = [objective.terms(part) for part in parts]
+    terms = [network.objective.terms(part) for part in parts]
+    everywhere = sum(network.team.exchange(sum(terms)))
     totals: dict[str, tuple[float, float]] = {}
-    for part, count in zip(parts, terms, strict=True):
-        if not count and any(terms):  # nothing but observations: it adds nothing to the whole
-            continue
-        share = count / max(1, sum(terms))
-        for name, value in _backward(agent, objective, part.to(agent.device), share, dtype).items():
+    for number, (part, count) in enumerate(zip(parts, terms, strict=True), 1):
+        share = count / everywhere if everywhere else 1.0  # with nothing to predict at all the objective says so
+        for name, value in network.backward(part.to(agent.device), share, dtype, last=number == len(parts)).items():
             total, weight = totals.get(name, (0.0, 0.0))
             totals[name] = total + share * value, weight + share
+    figures = _mean(network.join(totals))
+    if not math.isfinite(figures["loss"]):
+        raise FloatingPointError(f"the loss is {figures['loss']}: {figures}; lower the learning rate or check the data")
     norm = torch.nn.utils.clip_grad_norm_(agent.parameters(), clip)
     optimizers.step()
-    figures = {name: total / weight for name, (total, weight) in totals.items()}
-    return {**figures, "grad_norm": float(norm), "learning_rate": rate}
+    return {**figures, "grad_norm": float(distributed.whole(norm)), "learning_rate": rate}
 
 
-def _backward(
-    agent: Agent, objective: Objective, batch: PackedBatch, share: float, dtype: torch.dtype
-) -> dict[str, float]:
-    """Add `share` of the gradient of a batch to the parameters'; its loss and figures."""
-    with torch.autocast(agent.device.type, dtype, enabled=dtype != torch.float32):
-        loss, figures = objective(agent, batch)
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        raise FloatingPointError(f"the loss is {value}: {figures}; lower the learning rate or check the data")
-    (share * loss).backward()
-    return {"loss": value, **figures}
+def _mean(totals: Sequence[dict[str, tuple[float, float]]]) -> dict[str, float]:
+    """Figures from the weighted totals and the weights of each process."""
+    names = dict.fromkeys(name for found in totals for name in found)
+    pairs = {name: [found[name] for found in totals if name in found] for name in names}
+    return {name: sum(t for t, _ in found) / sum(weight for _, weight in found) for name, found in pairs.items()}
 
 
-def shares(batch: PackedBatch, sources: list[str]) -> dict[str, float]:
-    """Each source's share of the positions of a batch."""
+def source_counts(batch: PackedBatch, num_sources: int) -> list[int]:
+    """How many positions of a batch each source has."""
     if batch.source_BT is None:
-        return {}
-    real = batch.source_BT[batch.source_BT >= 0].long()
-    counts = torch.bincount(real, minlength=len(sources)) / max(1, len(real))
-    return {f"share/{name}": float(counts[index]) for index, name in enumerate(sources)}
+        return []
+    return torch.bincount(batch.source_BT[batch.source_BT >= 0].long(), minlength=num_sources).tolist()
+
+
+def shares(source_counts: Sequence[Sequence[int]], sources: Sequence[str]) -> dict[str, float]:
+    """Each source's share of the positions of a batch, from the counts of its parts."""
+    counts = [sum(column) for column in zip(*source_counts, strict=True)]
+    return {f"share/{name}": count / max(1, sum(counts)) for name, count in zip(sources, counts, strict=False)}

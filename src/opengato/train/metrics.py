@@ -14,6 +14,16 @@ except ImportError:
     SummaryWriter = None
 
 
+class Silent:
+    """Reports nothing: another process does."""
+
+    def add(self, step: int, figures: dict[str, float], positions: int) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
 class Metrics:
     """Averages figures between reports; `clock` is injectable for tests."""
 

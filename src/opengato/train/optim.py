@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from opengato.train.distributed import part_like, whole
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Linear:
@@ -63,7 +65,8 @@ def schedule(step: int, steps: int, config: Config) -> float:
 class Muon(torch.optim.Optimizer):
     """Momentum whose update is made orthogonal, [Jordan et al. 2024, "Muon"], with products in `dtype`.
 
-    The update of a matrix (m, n) is scaled by sqrt(max(1, m / n)), so that one rate fits all shapes.
+    The update of a matrix (m, n) is scaled by sqrt(max(1, m / n)), so that one rate fits all shapes. That of a divided
+    matrix is gathered for it: no process can make its part of an orthogonal one.
     """
 
     def __init__(
@@ -87,10 +90,10 @@ class Muon(torch.optim.Optimizer):
                 if not state:
                     state["momentum"] = torch.zeros_like(parameter)
                 momentum = state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
-                update = orthogonal(parameter.grad.lerp(momentum, group["momentum"]).to(self.dtype))
+                update = orthogonal(whole(parameter.grad.lerp(momentum, group["momentum"]).to(self.dtype)))
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 scale = math.sqrt(max(1.0, parameter.shape[0] / parameter.shape[1]))
-                parameter.add_(update.to(parameter.dtype), alpha=-group["lr"] * scale)
+                parameter.add_(part_like(update.to(parameter.dtype), parameter), alpha=-group["lr"] * scale)
 
 
 def orthogonal(matrix: Tensor, iterations: int = 5) -> Tensor:

@@ -25,6 +25,7 @@ from opengato.data.rules import Rules
 from opengato.data.store import EpisodeStore
 from opengato.rollout import CollectJob
 from opengato.train import loop
+from opengato.train.distributed import together
 from opengato.train.prepare import collect_store, fit_statistics, import_stores
 
 
@@ -78,17 +79,25 @@ class Recipe:
 
 
 def run(recipe: Recipe, folder: Path, data: Path, workers: int | None = None) -> Agent:
-    """Train a recipe into `folder`, with data in `data`; what is there already is used, a broken-off run goes on."""
-    prepare(recipe, data, workers)
-    recipe = with_statistics(recipe, data)
-    mixture = Mixture(mixture_config(recipe, data), recipe.train.agent.serializer())
-    card = make_card(recipe, data, list(mixture.names))
-    with Loader(mixture, recipe.loader) as loader:
+    """Train a recipe into `folder`, with data in `data`; what is there already is used, a broken-off run goes on.
 
-        def batches(step: int) -> Iterator[PackedBatch]:
-            return loader.batches(start=step)
+    Processes that `torchrun` started train it together; `data` and `folder` must be the same for all of them.
+    """
+    with together() as team:
 
-        return loop.fit(recipe.train, batches, folder, card)
+        def ready() -> Recipe:
+            prepare(recipe, data, workers)
+            return with_statistics(recipe, data)
+
+        whole = team.first(ready)
+        mixture = Mixture(mixture_config(whole, data), whole.train.agent.serializer())
+        card = make_card(whole, data, list(mixture.names))
+        with Loader(mixture, whole.loader, rank=team.rank, world_size=team.size) as loader:
+
+            def batches(step: int) -> Iterator[PackedBatch]:
+                return loader.batches(start=step)
+
+            return loop.fit(whole.train, batches, folder, card, team=team)
 
 
 def prepare(recipe: Recipe, data: Path, workers: int | None = None) -> None:
