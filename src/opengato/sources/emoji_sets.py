@@ -19,6 +19,18 @@ BORROWED_FLAGS = frozenset(
         "1f1e7-1f1fb 1f1e8-1f1f5 1f1e8-1f1f6 1f1e9-1f1ec 1f1ea-1f1e6 1f1ed-1f1f2 1f1f2-1f1eb 1f1f8-1f1ef 1f1fa-1f1f2"
     ).split()
 )
+CATEGORIES = {
+    "Activities": "activities",
+    "Animals & Nature": "animals and nature",
+    "Flags": "flags",
+    "Food & Drink": "food and drink",
+    "Objects": "objects",
+    "People & Body": "people and body",
+    "Smileys & Emotion": "smileys and emotion",
+    "Symbols": "symbols",
+    "Travel & Places": "travel and places",
+}
+WHICH = pictures.which(CATEGORIES.values())
 QUOTES = str.maketrans({"’": "'", "“": '"', "”": '"'})
 NAMES = Package(
     registry="npm",
@@ -30,7 +42,7 @@ NAMES = Package(
 
 
 class EmojiSource(sources.Source):
-    """One drawing per emoji (no skin-tone variants) and its name; Chinese names in the provenance.
+    """One drawing per emoji (no skin-tone variants): its name in English and in Chinese, and its category.
 
     The first package of the card holds the drawings, at `img/VENDOR/64`.
     """
@@ -53,18 +65,26 @@ class EmojiSource(sources.Source):
 
         for path, picture in pictures.distinct(candidates()):
             entry = entries[path.name]
-            episode = document(
-                self.card.tasks[0],
-                picture.caption,
-                image=picture.png,
-                instruction=pictures.INSTRUCTION,
-                source=self.card.name,
-                item=path.stem,
-                concept=picture.concept,
-                category=entry["category"],
-                caption_zh=_look_up(chinese, entry),
-            )
-            yield sources.split_of(picture.concept), episode
+            category, in_chinese = entry["category"], _look_up(chinese, entry)
+            written = [
+                (f"caption/{self.card.name}", picture.caption, pictures.INSTRUCTION),
+                (f"caption/{self.card.name}-zh", in_chinese, pictures.instruction_in("zh")),
+                (f"label/{self.card.name}", CATEGORIES.get(category), WHICH),
+            ]
+            for task, text, instruction in written:
+                if text:
+                    episode = document(
+                        task,
+                        text,
+                        image=picture.png,
+                        instruction=instruction,
+                        source=self.card.name,
+                        item=path.stem,
+                        concept=picture.concept,
+                        category=category,
+                        caption_zh=in_chinese,
+                    )
+                    yield sources.split_of(picture.concept), episode
 
 
 def _labels(root: Path, language: str, source: str) -> dict[str, str]:

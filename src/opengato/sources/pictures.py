@@ -1,11 +1,11 @@
-"""Captioned drawings made uniform: square PNGs, near-duplicates found, captions reduced to concepts."""
+"""Captioned and labelled drawings made uniform: square PNGs, near-duplicates found, captions reduced to concepts."""
 
 from __future__ import annotations
 
 import io
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,17 @@ from PIL import Image
 from opengato.core.picture import opened
 
 INSTRUCTION = "describe the picture"
+LANGUAGES = {
+    "zh": "Chinese",
+    "fr": "French",
+    "de": "German",
+    "es": "Spanish",
+    "it": "Italian",
+    "pt": "Portuguese",
+    "ru": "Russian",
+    "ja": "Japanese",
+}
+"""Names of the languages that captions may be asked for in."""
 SIDE = 64
 LONGEST_CAPTION = 60
 
@@ -33,6 +44,17 @@ class Picture:
     png: bytes
     caption: str
     concept: str
+
+
+def instruction_in(language: str) -> str:
+    """How a caption in a language is asked for: "describe the picture in French"."""
+    return f"{INSTRUCTION} in {LANGUAGES[language]}"
+
+
+def which(answers: Iterable[str]) -> str:
+    """The question that names its possible answers: "which is it: food, people or plants?"."""
+    *others, last = answers
+    return f"which is it: {', '.join(others)} or {last}?"
 
 
 def concept(caption: str) -> str:
