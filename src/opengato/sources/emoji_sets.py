@@ -50,21 +50,11 @@ class EmojiSource(sources.Source):
     vendor: str
 
     def read(self, roots: Mapping[str, Path]) -> Iterator[tuple[sources.Split, Episode]]:
-        drawings = roots[self.card.packages[0].name]
-        names, chinese = (_labels(roots[NAMES.name], language, self.card.name) for language in ("en", "zh"))
-        folder = drawings / "img" / self.vendor / "64"
-        listing = sources.require(drawings / "emoji.json", self.card.name)
-        entries = {entry["image"]: entry for entry in json.loads(listing.read_text(encoding="utf-8"))}
-
-        def candidates() -> Iterator[tuple[Path, str]]:
-            for image, entry in sorted(entries.items()):
-                name = _look_up(names, entry)
-                path = folder / image
-                if name and len(name) <= pictures.LONGEST_CAPTION and path.exists() and path.stem not in BORROWED_FLAGS:
-                    yield path, name.lower().translate(QUOTES)
-
-        for path, picture in pictures.distinct(candidates()):
-            entry = entries[path.name]
+        listed = list(catalogue(roots[self.card.packages[0].name], roots[NAMES.name], self.vendor, self.card.name))
+        chinese = _labels(roots[NAMES.name], "zh", self.card.name)
+        entries = {path: entry for path, entry, _ in listed}
+        for path, picture in pictures.distinct((path, name) for path, _, name in listed):
+            entry = entries[path]
             category, in_chinese = entry["category"], _look_up(chinese, entry)
             written = [
                 (f"caption/{self.card.name}", picture.caption, pictures.INSTRUCTION),
@@ -85,6 +75,17 @@ class EmojiSource(sources.Source):
                         caption_zh=in_chinese,
                     )
                     yield sources.split_of(picture.concept), episode
+
+
+def catalogue(drawings: Path, names: Path, vendor: str, source: str) -> Iterator[tuple[Path, dict[str, Any], str]]:
+    """(file, entry of the package's list, English name) of every emoji that is drawn and has a short name, sorted."""
+    labels = _labels(names, "en", source)
+    folder = drawings / "img" / vendor / "64"
+    listing = sources.require(drawings / "emoji.json", source)
+    for entry in sorted(json.loads(listing.read_text(encoding="utf-8")), key=lambda entry: entry["image"]):
+        name, path = _look_up(labels, entry), folder / entry["image"]
+        if name and len(name) <= pictures.LONGEST_CAPTION and path.exists() and path.stem not in BORROWED_FLAGS:
+            yield path, entry, name.lower().translate(QUOTES)
 
 
 def _labels(root: Path, language: str, source: str) -> dict[str, str]:
