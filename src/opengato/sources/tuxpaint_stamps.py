@@ -18,6 +18,7 @@ STAMPS = Package(
     licence="GPL-2",
 )
 LICENCE = "GPL-2 (Tux Paint Stamps; their authors stand in the package's docs)"
+DRAWN_WIDTH = 512  # pixels of a drawing that has no size of its own
 SKIPPED = "symbols"  # letters, digits and signs: their captions say a word where a mark is to be seen
 
 
@@ -56,6 +57,21 @@ def stamps(root: Path, source: str) -> Iterator[Stamp]:
             sound=sounds[0] if sounds else None,
             spoken=_spoken(stem),
         )
+
+
+def picture_of(stamp: Stamp) -> Path | bytes:
+    """The picture of a stamp for Pillow: its PNG file, or a PNG of its SVG.
+
+    ValueError where that cannot be drawn, ImportError without the extra `svg`.
+    """
+    if stamp.picture.suffix == ".png":
+        return stamp.picture
+    try:
+        import resvg_py
+    except ImportError as error:
+        raise ImportError("stamps that are SVG need resvg-py; run: pip install 'opengato[svg]'") from error
+    # Fonts of one machine would make other pictures than those of the next.
+    return resvg_py.svg_to_bytes(svg_path=str(stamp.picture), width=DRAWN_WIDTH, skip_system_fonts=True)
 
 
 def _captions(text: Path) -> dict[str, str]:
