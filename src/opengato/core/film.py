@@ -1,4 +1,4 @@
-"""Films: encoded files to frames at a steady rate, and back; PyAV (extra `video`) is imported when it is needed.
+"""Films: encoded files to frames at a steady rate, and back; PyAV (extra `media`) is imported when it is needed.
 
 Letters: F frames, H height, W width, N samples, C channels.
 """
@@ -16,7 +16,7 @@ import numpy as np
 
 QUALITY = "26"  # x264's constant rate factor: about 100 kB for ten seconds of a robot arm at 256 pixels
 TOLERANCE = 1e-3  # seconds: Matroska counts in thousandths, so that a third of a second is not met exactly
-ADVICE = "films need PyAV; run: pip install 'opengato[video]'"
+ADVICE = "films need PyAV; run: pip install 'opengato[media]'"
 
 
 def read_film(data: bytes, fps: float, most_frames: int) -> np.ndarray:
@@ -96,30 +96,6 @@ def write_film(
             if track is not None and sound is not None:
                 _write_sound(av, container, track, *sound)
         return path.read_bytes()
-
-
-def read_track(data: bytes, rate: int) -> np.ndarray | None:
-    """The sound of a film, mixed to one channel, (N,) float32 at `rate` a second; None where it has none.
-
-    Silence is put before it where it begins later than the pictures.
-    """
-    av = _av()
-    with av.open(io.BytesIO(data), metadata_errors="ignore") as container:
-        if not container.streams.audio:
-            return None
-        resampler = av.AudioResampler(format="fltp", layout="mono", rate=rate)
-        parts: list[np.ndarray] = []
-        start = None
-        for frame in container.decode(audio=0):
-            start = _seconds(frame.pts, frame.time_base, 0.0) if start is None else start
-            frame.pts = None  # gaps of a few samples between the frames of some files would be errors
-            parts += [part.to_ndarray()[0] for part in resampler.resample(frame)]
-        parts += [part.to_ndarray()[0] for part in resampler.resample(None)]
-        begun = min((_seconds(s.start_time, s.time_base, 0.0) for s in container.streams.video), default=0.0)
-    if not parts:
-        return None
-    silence = np.zeros(max(0, round(((start or 0.0) - begun) * rate)), np.float32)
-    return np.concatenate([silence, *parts]).astype(np.float32)
 
 
 def upright(frame: Any) -> np.ndarray:
