@@ -5,7 +5,6 @@ Letters: B rows, T slots, N last positions of each row, D width.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,16 +62,17 @@ class Decoding:
         first_B = torch.tensor([len(sequence) - count for sequence in sequences], device=self.agent.device)
         wanted_BN = first_B[:, None] + torch.arange(count, device=self.agent.device)
         longest = max(len(sequence) for sequence in sequences)
+        slots = slots_of(sequences, self.agent.device)
+        # Embedded as a whole, whatever its length: some modalities look at all rows of a value at once.
+        x_BTD = self.agent.embed_slots(slots.payload, slots.slot_N, slots.local_BT)
+        places = (slots.position_BT, slots.prompt_BT, slots.mask_BT)
         for start in range(0, longest, limit):
             members = [b for b, sequence in enumerate(sequences) if len(sequence) > start]
-            parts = [_slice(sequences[b], start, start + limit) for b in members]
-            slots = slots_of(parts, self.agent.device)
-            x_BTD = self.agent.embed_slots(slots.payload, slots.slot_N, slots.local_BT)
+            x_part, *part = (t[members, start : start + limit] for t in (x_BTD, *places))
             rows_B = torch.tensor([rows[b] for b in members], device=self.agent.device)
-            places = (slots.position_BT, slots.prompt_BT, slots.mask_BT)
-            h_BTD = self.backbone.extend(x_BTD, *places, self.cache, rows_B)
+            h_BTD = self.backbone.extend(x_part, *part, self.cache, rows_B)
             here_BN = wanted_BN[members] - start
-            within_BN = (here_BN >= 0) & (here_BN < slots.mask_BT.sum(1)[:, None])
+            within_BN = (here_BN >= 0) & (here_BN < part[-1].sum(1)[:, None])
             found_BND = h_BTD[torch.arange(len(members))[:, None], here_BN.clamp(0, h_BTD.shape[1] - 1)]
             last_BND[members] = torch.where(within_BN[..., None], found_BND, last_BND[members])
         return last_BND
@@ -96,15 +96,6 @@ class Decoding:
             local_T=np.full(count, local, np.int32),
             position_T=np.arange(start, start + count, dtype=np.int32),
         )
-
-
-def _slice(sequence: TokenSequence, start: int, stop: int) -> TokenSequence:
-    if start == 0 and stop >= len(sequence):
-        return sequence
-    index_T = np.arange(len(sequence))
-    # A slice may begin with a target, which no sequence may: here nothing is predicted, so the marks are dropped.
-    unmarked = replace(sequence, predict_T=np.zeros(len(sequence), bool))
-    return unmarked.take((index_T >= start) & (index_T < stop))
 
 
 def generate(

@@ -42,6 +42,8 @@ class Modality(nn.Module, ABC):
     """Embeds payload rows, scores them as targets, and samples them. The trunk never knows which modality it serves."""
 
     codec: Codec
+    whole_values: bool = False
+    """Whether `embed` lets the rows of a value see one another, so that it must be given all of them at once."""
 
     @abstractmethod
     def embed(self, payload_NP: Tensor) -> Tensor:
