@@ -82,3 +82,17 @@ def openclipart(root: Path, titles: dict[str, str], words: str) -> dict[str, Pat
     path.parent.mkdir(parents=True)
     path.write_text("\n".join(words.split()), encoding="utf-8")
     return {"openclipart-png": png, "openclipart-svg": svg, "wamerican": listing}
+
+
+def emoji_cutouts(root: Path, names: list[str]) -> dict[str, Path]:
+    """Drawings with a shape, as `emoji-datasource-google` holds them, with their names."""
+    folder = root / "img" / "google" / "64"
+    folder.mkdir(parents=True)
+    entries = []
+    for number, name in enumerate(names):
+        shape = drawing(number)
+        shape.paste((0, 0, 0, 0), (8, 8, 28, 28))
+        shape.save(folder / f"{number:04x}.png")
+        entries.append({"image": f"{number:04x}.png", "category": "Objects", "short_name": name.replace(" ", "_")})
+    (root / "emoji.json").write_text(json.dumps(entries))
+    return {"emoji-datasource-google": root}

@@ -77,7 +77,8 @@ def write_film(
         frames = [np.pad(frame, padding, mode="edge") for frame in frames]
     with tempfile.TemporaryDirectory() as folder:  # what is to be found first in an MP4 is written last: not a stream
         path = Path(folder) / ("film.mkv" if lossless else "film.mp4")
-        with av.open(str(path), "w", options={} if lossless else {"movflags": "+faststart"}) as container:
+        options = {"fflags": "+bitexact"} | ({} if lossless else {"movflags": "+faststart"})  # the same bytes each time
+        with av.open(str(path), "w", options=options) as container:
             if lossless:
                 pictures = container.add_stream("ffv1", rate=fps, options={"slicecrc": "0"})
                 pictures.pix_fmt = "bgr0"

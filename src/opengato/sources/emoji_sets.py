@@ -20,6 +20,13 @@ BORROWED_FLAGS = frozenset(
     ).split()
 )
 QUOTES = str.maketrans({"’": "'", "“": '"', "”": '"'})
+GOOGLE = Package(
+    registry="npm",
+    name="emoji-datasource-google",
+    version="16.0.0",
+    sha256="fb5fd131b362aab7a55542d2a147a79708cce0a8b1c1bbacd470172708b5c438",
+    licence="MIT; drawings Apache-2.0",
+)
 NAMES = Package(
     registry="npm",
     name="emojibase-data",

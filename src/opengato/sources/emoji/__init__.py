@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from opengato import sources
-from opengato.sources.emoji_sets import NAMES, EmojiSource
-from opengato.sources.fetch import Package
+from opengato.sources.emoji_sets import GOOGLE, NAMES, EmojiSource
 
 
 class Source(EmojiSource):
@@ -19,13 +18,7 @@ class Source(EmojiSource):
         licence="drawings Apache-2.0 (Noto, Google); names MIT (emojibase)",
         split="by concept (`pictures.concept`), about 8 % test",
         packages=(
-            Package(
-                registry="npm",
-                name="emoji-datasource-google",
-                version="16.0.0",
-                sha256="fb5fd131b362aab7a55542d2a147a79708cce0a8b1c1bbacd470172708b5c438",
-                licence="MIT; drawings Apache-2.0",
-            ),
+            GOOGLE,
             NAMES,
         ),
     )
