@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from opengato.core.config import plugin
 from opengato.core.episode import Episode
@@ -13,6 +16,7 @@ from opengato.data.importing import corpora
 from opengato.sources import Source, split_of
 from opengato.sources.openclipart import caption_of
 from opengato.sources.prose import paragraphs, pieces
+from opengato.sources.tuxpaint_stamps import stamps
 from tests.sources import trees
 
 WORDS = "black white apple pie tree house lion big the bus red king ship sail lamp desk cow moon sun star cup bear fox"
@@ -78,11 +82,17 @@ def test_shakespeare(tmp_path: Path) -> None:
 def test_emoji(tmp_path: Path) -> None:
     names = {"1F34E": "Red Apple", "1F34F": "green apple", "231A": "Watch’s", "231B": "a second watch"}
     found = read("emoji", trees.emoji(tmp_path, names, copies={"231B": "231A"}))
-    captions = {text_of(episode): (split, episode) for split, episode in found}
+    captions = {text_of(e): (split, e) for split, e in found if e.task == "caption/emoji"}
     assert captions.keys() == {"red apple", "green apple", "watch's"}, "the copy of a drawing is left out"
     assert captions["red apple"][0] == captions["green apple"][0] == split_of("apple")
     assert captions["red apple"][1].provenance["caption_zh"] == "名"
     assert captions["red apple"][1].instruction == "describe the picture"
+    others = {e.task: e for _, e in found if e.provenance["item"] == "1f34e"}
+    assert text_of(others["caption/emoji-zh"]) == "名"
+    assert others["caption/emoji-zh"].instruction == "describe the picture in Chinese"
+    assert text_of(others["label/emoji"]) == "objects"
+    assert "nature, flags, food and drink, objects, " in others["label/emoji"].instruction
+    assert len({split for split, e in found if e.provenance["item"] == "1f34e"}) == 1
 
 
 def test_openclipart(tmp_path: Path) -> None:
@@ -90,8 +100,75 @@ def test_openclipart(tmp_path: Path) -> None:
     titles |= {"food/apple_pie_1": "Apple Pie", "food/apple_pie_2": "apple_pie (B and W)", "computer/icons/x": "tree"}
     titles |= {"animals/leone": "Leone", "signs_and_symbols/flags/kenya": "big house - the moon"}
     found = read("openclipart", trees.openclipart(tmp_path, titles, WORDS))
-    assert {text_of(e) for _, e in found} == {"apple pie", "apple pie in black and white", "the moon flag"}
+    captions = [e for _, e in found if e.task == "caption/openclipart"]
+    assert {text_of(e) for e in captions} == {"apple pie", "apple pie in black and white", "the moon flag"}
+    labels = {e.provenance["item"]: text_of(e) for _, e in found if e.task == "label/openclipart"}
+    signs = "signs_and_symbols/flags/kenya"
+    assert labels == {"food/apple_pie_1": "food", "food/apple_pie_2": "food", signs: "signs and symbols"}
     assert len({split for split, e in found if "apple" in text_of(e)}) == 1
+
+
+def test_tuxpaint(tmp_path: Path) -> None:
+    written = {
+        "animals/birds/owl": "An owl.\nfr.utf8=Un hibou.\nzh_CN.utf8=猫头鹰。\nja.utf8= \n",
+        "animals/birds/zcopy": "An owl again.\n",
+        "plants/oak": "An oak\nde.utf8=" + "lang " * 20,
+        "symbols/letters/a": "A\n",
+        "animals/long": "long " * 20,
+        "animals/mute": "\nfr.utf8=rien",
+    }
+    found = read("tuxpaint", trees.tuxpaint(tmp_path, written, copies={"animals/birds/zcopy": "animals/birds/owl"}))
+    said = {(e.task, e.instruction): text_of(e) for _, e in found if e.provenance["item"] == "animals/birds/owl"}
+    assert {key: text for key, text in said.items() if key[0] != "label/tuxpaint"} == {
+        ("caption/tuxpaint", "describe the picture"): "An owl",
+        ("caption/tuxpaint-fr", "describe the picture in French"): "Un hibou",
+        ("caption/tuxpaint-zh", "describe the picture in Chinese"): "猫头鹰",
+    }
+    others = {(e.provenance["item"], e.task): text_of(e) for _, e in found if e.provenance["category"] == "plants"}
+    assert others == {("plants/oak", "caption/tuxpaint"): "An oak", ("plants/oak", "label/tuxpaint"): "plants"}
+    assert {e.provenance["item"] for _, e in found} == {"animals/birds/owl", "plants/oak"}
+
+
+def test_stamps_have_sounds_and_voices(tmp_path: Path) -> None:
+    roots = trees.tuxpaint(tmp_path, {"animals/owl": "An owl.", "animals/owlet": "An owlet."})
+    folder = next(tmp_path.rglob("owl.txt")).parent
+    for name in ("owl.ogg", "owl_desc.ogg", "owl_desc_pt_BR.ogg", "owl_desc_da.ogg.ogg", "owlet_desc_fr.ogg"):
+        (folder / name).write_bytes(b"OggS")
+    owl, owlet = stamps(roots["tuxpaint-stamps-default"], "tuxpaint")
+    assert (owl.item, owl.category, owl.captions) == ("animals/owl", "animals", {"en": "An owl."})
+    assert (owl.sound, owlet.sound) == (folder / "owl.ogg", None)
+    assert owl.spoken == {"en": folder / "owl_desc.ogg", "pt_BR": folder / "owl_desc_pt_BR.ogg"}
+    assert owlet.spoken == {"fr": folder / "owlet_desc_fr.ogg"}
+
+
+def test_stamps_that_are_drawn_with_lines(tmp_path: Path) -> None:
+    """A red square on the left half of nothing; one without a size is left out."""
+    pytest.importorskip("resvg_py")
+    roots = trees.tuxpaint(tmp_path, {"plants/oak": "An oak", "plants/elm": "An elm"})
+    folder = next(tmp_path.rglob("oak.png")).parent
+    start = '<svg xmlns="http://www.w3.org/2000/svg"'
+    box = '<rect width="10" height="20" fill="#f00"/></svg>'
+    (folder / "oak.svg").write_text(f'{start} width="20" height="20">{box}')
+    (folder / "elm.svg").write_text(f'{start} width="0">{box}')
+    for name in ("oak", "elm"):
+        (folder / f"{name}.png").unlink()
+    found = read("tuxpaint", roots)
+    assert {e.provenance["item"] for _, e in found} == {"plants/oak"}
+    pixels = np.asarray(Image.open(io.BytesIO(found[0][1].observations["image"][0])))
+    assert pixels[32, 32].tolist() == [255, 0, 0], "what is drawn is cut out and put in the middle"
+    assert pixels[32, 2].tolist() == [255, 255, 255]
+
+
+def test_mnist(tmp_path: Path) -> None:
+    digits = np.random.default_rng(0).integers(0, 256, (60, 784))
+    found = read("mnist", trees.mnist(tmp_path, digits, [number % 10 for number in range(60)]))
+    assert [text_of(episode) for _, episode in found] == [str(number % 10) for number in range(60)]
+    for number in (0, 59):
+        pixels = np.asarray(Image.open(io.BytesIO(found[number][1].observations["image"][0])))
+        np.testing.assert_array_equal(pixels[..., 1].reshape(-1), digits[number])
+    assert {split for split, _ in found} == {"train", "test"}
+    again = dict(zip([e.provenance["concept"] for _, e in found], [s for s, _ in found], strict=True))
+    assert all(split_of(concept, 0.2) == split for concept, split in again.items())
 
 
 @pytest.mark.parametrize(

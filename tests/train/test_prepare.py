@@ -11,11 +11,12 @@ import pytest
 from opengato import recipes
 from opengato.core.config import override
 from opengato.core.episode import ArraySpec, Episode
+from opengato.data.mixture import Mixture
 from opengato.data.store import StoreWriter
 from opengato.train import run
 from opengato.train.prepare import fit_statistics
 from opengato.train.run import with_statistics
-from tests.tiny import toy_episode
+from tests.tiny import caption_episode, toy_episode
 
 
 def arm(values: np.ndarray, name: str = "arm/state") -> Episode:
@@ -92,3 +93,16 @@ def test_a_source_without_data_is_named() -> None:
     recipe = recipes.load("tiny")
     with pytest.raises(ValueError, match="unknown source in `weights` 'babyay'; did you mean 'babyai'"):
         replace(recipe, weights={**recipe.weights, "babyay": 0.1})
+
+
+def test_a_corpus_of_several_tasks_gives_those_that_are_asked_for(tmp_path: Path) -> None:
+    """In the mixture and in the card."""
+    recipe = replace(recipes.load("tiny"), weights={"emoji": 1.0}, tasks={"emoji": ("caption/*",)})
+    tasks = ("caption/emoji", "label/emoji", "caption/emoji-zh")
+    write(recipe.folder("emoji", tmp_path), [replace(caption_episode(i), task=task) for i, task in enumerate(tasks)])
+    config = run.mixture_config(recipe, tmp_path)
+    (line,) = Mixture(config, recipe.train.agent.serializer()).describe()
+    assert (line["tasks"], line["episodes"]) == (2, 2)
+    assert run.make_card(recipe, tmp_path, ["emoji"])["tasks"] == ["caption/emoji", "caption/emoji-zh"]
+    with pytest.raises(ValueError, match="unknown source in `tasks` 'emojy'; did you mean 'emoji'"):
+        replace(recipe, tasks={"emojy": ("caption/*",)})

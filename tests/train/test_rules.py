@@ -24,7 +24,7 @@ def write(folder: Path, returns: list[float]) -> None:
 
 def small(**rules: Rules) -> Recipe:
     weights = {"babyai": 0.5, "metaworld": 0.5}
-    return replace(recipes.load("tiny"), weights=weights, imports=(), task_weights={}, rules=rules)
+    return replace(recipes.load("tiny"), weights=weights, imports=(), tasks={}, task_weights={}, rules=rules)
 
 
 def test_rules_reach_the_mixture(tmp_path: Path) -> None:

@@ -72,8 +72,10 @@ def _order(episode: Episode) -> str:
 
 
 def held_out(name: str, cache: Path) -> list[Episode]:
-    """The test split of a corpus, fetched if need be."""
-    return [episode for split, episode in plugin("sources", name).Source().episodes(cache) if split == "test"]
+    """The test split of a corpus's first task, fetched if need be."""
+    source = plugin("sources", name).Source()
+    task = source.card.tasks[0]
+    return [episode for split, episode in source.episodes(cache) if split == "test" and episode.task == task]
 
 
 def beginning(episodes: list[Episode], characters: int = CHARACTERS) -> str:

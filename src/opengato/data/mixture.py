@@ -6,6 +6,7 @@ A group is a few rows packed together, the unit of the order. Letters: E episode
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -64,7 +65,7 @@ class Source:
             raise ValueError(f"source {name!r}: `weight` is {config.weight}, expected a positive number")
         if len(self.store) == 0:
             raise ValueError(f"source {name!r}: the store {config.path!r} has no episodes")
-        self.tasks = self._select(config)
+        self.tasks = chosen_tasks(self.store, config.tasks, name)
         for task in config.task_weights:
             choose(task, self.tasks, what=f"task in `task_weights` of source {name!r}:")
         weights = np.array([config.task_weights.get(task, 1.0) for task in self.tasks])
@@ -85,18 +86,6 @@ class Source:
         self._episodes = self._keep([pieces[task] for task in self.tasks])
         self._prompter = self._make_prompter() if config.rules.prompt > 0 else None
         self._measure(length)
-
-    def _select(self, config: SourceConfig) -> list[str]:
-        known = list(self.store.tasks())
-        if not config.tasks:
-            return known
-        chosen: dict[str, None] = {}
-        for pattern in config.tasks:
-            matches = fnmatch.filter(known, pattern)
-            if not matches:
-                choose(pattern, known, what=f"task of source {self.name!r}:")
-            chosen.update(dict.fromkeys(matches))
-        return list(chosen)
 
     def _keep(self, episodes: list[np.ndarray]) -> list[np.ndarray]:
         """Those of each task's episodes that are good enough."""
@@ -183,6 +172,18 @@ class Source:
         """Positions from here to the next document's start, in an endless chain of documents of this source."""
         length = generator.choice(self.lengths, p=self.lengths / self.lengths.sum())
         return float(length * generator.random())
+
+
+def chosen_tasks(store: EpisodeStore, patterns: Sequence[str], name: str) -> list[str]:
+    """The tasks of a store that match one of the patterns, all without any; ValueError for a pattern of nothing."""
+    known = list(store.tasks())
+    chosen: dict[str, None] = {} if patterns else dict.fromkeys(known)
+    for pattern in patterns:
+        matches = fnmatch.filter(known, pattern)
+        if not matches:
+            choose(pattern, known, what=f"task of source {name!r}:")
+        chosen.update(dict.fromkeys(matches))
+    return list(chosen)
 
 
 class _Naming:

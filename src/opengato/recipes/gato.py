@@ -52,6 +52,7 @@ WEIGHTS = {
 }
 CONTROL = Rules(prompt=0.25, min_return=0.8)
 PICTURES = Rules(pairs=5)
+DRAWINGS = ("openclipart", "emoji", "twemoji")
 
 
 def agent(size: str) -> model.Config:
@@ -85,11 +86,9 @@ def gato(name: str, size: str) -> Recipe:
         weights=WEIGHTS,
         collect={family: jobs(family) for family in EPISODES},
         collected="gato",
-        imports=("austen", "shakespeare", "openclipart", "emoji", "twemoji"),
-        rules={
-            **dict.fromkeys(EPISODES, CONTROL),
-            **dict.fromkeys(("openclipart", "emoji", "twemoji"), PICTURES),
-        },
+        imports=("austen", "shakespeare", *DRAWINGS),
+        tasks={name: (f"caption/{name}",) for name in DRAWINGS},
+        rules={**dict.fromkeys(EPISODES, CONTROL), **dict.fromkeys(DRAWINGS, PICTURES)},
         loader=LoaderConfig(groups=ROWS // PART, workers=2),
         rows_per_group=PART,
     )

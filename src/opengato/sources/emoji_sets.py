@@ -19,6 +19,18 @@ BORROWED_FLAGS = frozenset(
         "1f1e7-1f1fb 1f1e8-1f1f5 1f1e8-1f1f6 1f1e9-1f1ec 1f1ea-1f1e6 1f1ed-1f1f2 1f1f2-1f1eb 1f1f8-1f1ef 1f1fa-1f1f2"
     ).split()
 )
+CATEGORIES = {
+    "Activities": "activities",
+    "Animals & Nature": "animals and nature",
+    "Flags": "flags",
+    "Food & Drink": "food and drink",
+    "Objects": "objects",
+    "People & Body": "people and body",
+    "Smileys & Emotion": "smileys and emotion",
+    "Symbols": "symbols",
+    "Travel & Places": "travel and places",
+}
+WHICH = pictures.which(CATEGORIES.values())
 QUOTES = str.maketrans({"’": "'", "“": '"', "”": '"'})
 GOOGLE = Package(
     registry="npm",
@@ -37,7 +49,7 @@ NAMES = Package(
 
 
 class EmojiSource(sources.Source):
-    """One drawing per emoji (no skin-tone variants) and its name; Chinese names in the provenance.
+    """One drawing per emoji (no skin-tone variants): its name in English and in Chinese, and its category.
 
     The first package of the card holds the drawings, at `img/VENDOR/64`.
     """
@@ -45,33 +57,42 @@ class EmojiSource(sources.Source):
     vendor: str
 
     def read(self, roots: Mapping[str, Path]) -> Iterator[tuple[sources.Split, Episode]]:
-        drawings = roots[self.card.packages[0].name]
-        names, chinese = (_labels(roots[NAMES.name], language, self.card.name) for language in ("en", "zh"))
-        folder = drawings / "img" / self.vendor / "64"
-        listing = sources.require(drawings / "emoji.json", self.card.name)
-        entries = {entry["image"]: entry for entry in json.loads(listing.read_text(encoding="utf-8"))}
+        listed = list(catalogue(roots[self.card.packages[0].name], roots[NAMES.name], self.vendor, self.card.name))
+        chinese = _labels(roots[NAMES.name], "zh", self.card.name)
+        entries = {path: entry for path, entry, _ in listed}
+        for path, picture in pictures.distinct((path, name) for path, _, name in listed):
+            entry = entries[path]
+            category, in_chinese = entry["category"], _look_up(chinese, entry)
+            written = [
+                (f"caption/{self.card.name}", picture.caption, pictures.INSTRUCTION),
+                (f"caption/{self.card.name}-zh", in_chinese, pictures.instruction_in("zh")),
+                (f"label/{self.card.name}", CATEGORIES.get(category), WHICH),
+            ]
+            for task, text, instruction in written:
+                if text:
+                    episode = document(
+                        task,
+                        text,
+                        image=picture.png,
+                        instruction=instruction,
+                        source=self.card.name,
+                        item=path.stem,
+                        concept=picture.concept,
+                        category=category,
+                        caption_zh=in_chinese,
+                    )
+                    yield sources.split_of(picture.concept), episode
 
-        def candidates() -> Iterator[tuple[Path, str]]:
-            for image, entry in sorted(entries.items()):
-                name = _look_up(names, entry)
-                path = folder / image
-                if name and len(name) <= pictures.LONGEST_CAPTION and path.exists() and path.stem not in BORROWED_FLAGS:
-                    yield path, name.lower().translate(QUOTES)
 
-        for path, picture in pictures.distinct(candidates()):
-            entry = entries[path.name]
-            episode = document(
-                self.card.tasks[0],
-                picture.caption,
-                image=picture.png,
-                instruction=pictures.INSTRUCTION,
-                source=self.card.name,
-                item=path.stem,
-                concept=picture.concept,
-                category=entry["category"],
-                caption_zh=_look_up(chinese, entry),
-            )
-            yield sources.split_of(picture.concept), episode
+def catalogue(drawings: Path, names: Path, vendor: str, source: str) -> Iterator[tuple[Path, dict[str, Any], str]]:
+    """(file, entry of the package's list, English name) of every emoji that is drawn and has a short name, sorted."""
+    labels = _labels(names, "en", source)
+    folder = drawings / "img" / vendor / "64"
+    listing = sources.require(drawings / "emoji.json", source)
+    for entry in sorted(json.loads(listing.read_text(encoding="utf-8")), key=lambda entry: entry["image"]):
+        name, path = _look_up(labels, entry), folder / entry["image"]
+        if name and len(name) <= pictures.LONGEST_CAPTION and path.exists() and path.stem not in BORROWED_FLAGS:
+            yield path, entry, name.lower().translate(QUOTES)
 
 
 def _labels(root: Path, language: str, source: str) -> dict[str, str]:

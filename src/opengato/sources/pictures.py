@@ -1,19 +1,31 @@
-"""Captioned drawings made uniform: square PNGs, near-duplicates found, captions reduced to concepts."""
+"""Captioned and labelled drawings made uniform: square PNGs, near-duplicates found, captions reduced to concepts."""
 
 from __future__ import annotations
 
 import io
 import re
 import unicodedata
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from opengato.core.picture import opened
+
 INSTRUCTION = "describe the picture"
+LANGUAGES = {
+    "zh": "Chinese",
+    "fr": "French",
+    "de": "German",
+    "es": "Spanish",
+    "it": "Italian",
+    "pt": "Portuguese",
+    "ru": "Russian",
+    "ja": "Japanese",
+}
+"""Names of the languages that captions may be asked for in."""
 SIDE = 64
 LONGEST_CAPTION = 60
 
@@ -32,6 +44,17 @@ class Picture:
     png: bytes
     caption: str
     concept: str
+
+
+def instruction_in(language: str) -> str:
+    """How a caption in a language is asked for: "describe the picture in French"."""
+    return f"{INSTRUCTION} in {LANGUAGES[language]}"
+
+
+def which(answers: Iterable[str]) -> str:
+    """The question that names its possible answers: "which is it: food, people or plants?"."""
+    *others, last = answers
+    return f"which is it: {', '.join(others)} or {last}?"
 
 
 def concept(caption: str) -> str:
@@ -59,11 +82,8 @@ def square_png(source: Path | bytes, side: int = SIDE) -> tuple[bytes, np.ndarra
     file cannot be decoded.
     """
     try:
-        with warnings.catch_warnings():
-            # Old files have odd palettes and profiles, and some drawings are very large; only the pixels count.
-            warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source).convert("RGBA")
-    except (OSError, ValueError, Image.DecompressionBombError):
+        image = opened(source).convert("RGBA")
+    except ValueError:
         return None
     drawn = image.getchannel("A").getbbox()
     if drawn is None:

@@ -19,7 +19,7 @@ from opengato.core.batch import PackedBatch
 from opengato.core.config import choose, to_json
 from opengato.core.returns import EXPERT_RETURNS, PREDICTED_RETURNS
 from opengato.data.loader import Loader, LoaderConfig
-from opengato.data.mixture import Mixture, MixtureConfig, SourceConfig
+from opengato.data.mixture import Mixture, MixtureConfig, SourceConfig, chosen_tasks
 from opengato.data.returns import expert_returns
 from opengato.data.rules import Rules
 from opengato.data.store import EpisodeStore
@@ -32,7 +32,8 @@ from opengato.train.prepare import collect_store, fit_statistics, import_stores
 class Recipe:
     """Everything a run needs. `weights` are shares of positions; `collect`, `imports` and `stores` name the sources.
 
-    A source of weight 0 is left out: not brought, not measured, not mixed. `rules` are the data rules of sources, the
+    A source of weight 0 is left out: not brought, not measured, not mixed. `tasks` restricts a source to those tasks
+    (names or patterns), where it has several. `rules` are the data rules of sources, the
     default ones where it names none. Collected data lie in `DATA/<recipe>/<source>`, with `collected` in the place of
     the recipe's name where recipes share them; imported corpora in `DATA/<source>/train`; `stores` are folders of
     episodes that lie where they are.
@@ -45,6 +46,7 @@ class Recipe:
     collected: str | None = None
     imports: tuple[str, ...] = ()
     stores: dict[str, str] = field(default_factory=dict)
+    tasks: dict[str, tuple[str, ...]] = field(default_factory=dict)
     task_weights: dict[str, dict[str, float]] = field(default_factory=dict)
     rules: dict[str, Rules] = field(default_factory=dict)
     loader: LoaderConfig = field(default_factory=LoaderConfig)
@@ -53,6 +55,8 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in self.weights:
             choose(name, [*self.collect, *self.imports, *self.stores], what="source in `weights`")
+        for name in self.tasks:
+            choose(name, self.weights, what="source in `tasks`")
         for name, rules in self.rules.items():
             if rules != Rules():
                 choose(name, self.weights, what="source in `rules`")
@@ -105,6 +109,7 @@ def mixture_config(recipe: Recipe, data: Path) -> MixtureConfig:
         name: SourceConfig(
             path=str(recipe.folder(name, data)),
             weight=weight,
+            tasks=recipe.tasks.get(name, ()),
             task_weights=recipe.task_weights.get(name, {}),
             rules=recipe.rules[name],
         )
@@ -144,7 +149,9 @@ def make_card(recipe: Recipe, data: Path, sources: list[str]) -> dict[str, Any]:
     return {
         "recipe": recipe.name,
         "command": f"opengato train {recipe.name}",
-        "tasks": [task for store in stores.values() for task in store.tasks()],
+        "tasks": [
+            task for name, store in stores.items() for task in chosen_tasks(store, recipe.tasks.get(name, ()), name)
+        ],
         "sources": sources,
         "data": {
             name: describe_store(store, recipe.used[name] / total, recipe.rules[name]) for name, store in stores.items()

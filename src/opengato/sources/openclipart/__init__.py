@@ -1,4 +1,4 @@
-"""Open Clip Art drawings with the titles their authors gave them."""
+"""Open Clip Art drawings with the titles their authors gave them, and the folders they were put into."""
 
 from __future__ import annotations
 
@@ -23,6 +23,15 @@ SKIPPED_FOLDERS = re.compile(
 # Titles in other languages by these authors, in part made of words that are English too; and one who saved new
 # drawings over old ones without changing the title ("blue_fedora.png" says "svg_globe_green").
 SKIPPED_AUTHORS = re.compile(r"archit|rollandin|yves_g|nicu buculei", re.IGNORECASE)
+# "unsorted", "logos" and folders of a handful say too little.
+CATEGORIES: dict[str, str] = {
+    name: name.replace("_", " ")
+    for name in (
+        "animals buildings computer food geography office people plants recreation signs_and_symbols tools "
+        "transportation"
+    ).split()
+}
+WHICH = pictures.which(CATEGORIES.values())
 SKIPPED_TITLES = re.compile(r"@|collection|^menu clip|example|\b(?:nazi|sexy|stripper|nude|naked)\b", re.IGNORECASE)
 _CLEANING = (
     (re.compile(r"^clipart by [^-]+ - ", re.IGNORECASE), ""),
@@ -37,14 +46,17 @@ _CLEANING = (
 
 
 class Source(sources.Source):
-    """`caption/openclipart`: drawings with a title that is English, not that of a series and not a file name."""
+    """`caption/openclipart`: drawings with a title that is English, not that of a series and not a file name.
+
+    `label/openclipart`: the top folder of those whose folder says what they show.
+    """
 
     card = sources.SourceCard(
         name="openclipart",
         title="Open Clip Art Library 0.18",
         what="drawings, 64x64 on white, with their titles; icon themes, series titles, titles that are not English "
-        "(by Debian's word list) and near-duplicate drawings left out",
-        tasks=("caption/openclipart",),
+        "(by Debian's word list) and near-duplicate drawings left out; twelve categories",
+        tasks=("caption/openclipart", "label/openclipart"),
         licence="public domain (Creative Commons dedication)",
         split="by concept (`pictures.concept`), about 8 % test",
         packages=(
@@ -91,17 +103,22 @@ class Source(sources.Source):
 
         for path, picture in pictures.distinct(candidates()):
             item = path.relative_to(png).with_suffix("").as_posix()
-            episode = document(
-                self.card.tasks[0],
-                picture.caption,
-                image=picture.png,
-                instruction=pictures.INSTRUCTION,
-                source="openclipart",
-                item=item,
-                concept=picture.concept,
-                category=item.split("/")[0],
-            )
-            yield sources.split_of(picture.concept), episode
+            category = item.split("/")[0]
+            written = [("caption/openclipart", picture.caption, pictures.INSTRUCTION)]
+            if category in CATEGORIES:
+                written.append(("label/openclipart", CATEGORIES[category], WHICH))
+            for task, text, instruction in written:
+                episode = document(
+                    task,
+                    text,
+                    image=picture.png,
+                    instruction=instruction,
+                    source="openclipart",
+                    item=item,
+                    concept=picture.concept,
+                    category=category,
+                )
+                yield sources.split_of(picture.concept), episode
 
 
 def _titles(png: Path, svg: Path) -> Iterator[tuple[str, str]]:

@@ -8,14 +8,18 @@ from opengato.sources.fetch import Package
 
 
 class Source(EmojiSource):
-    """`caption/twemoji`: Twemoji's drawings. A concept is in the same split as in `emoji`."""
+    """`caption/twemoji`, `caption/twemoji-zh`, `label/twemoji`: Twemoji's drawings.
+
+    A concept is in the same split as in `emoji`.
+    """
 
     vendor = "twitter"
     card = sources.SourceCard(
         name="twemoji",
         title="Twemoji with names",
-        what="drawings of emoji, 64x64 on white, with their English names; near-duplicate drawings left out",
-        tasks=("caption/twemoji",),
+        what="drawings of emoji, 64x64 on white, with their English and Chinese names and nine categories; "
+        "near-duplicate drawings left out",
+        tasks=("caption/twemoji", "caption/twemoji-zh", "label/twemoji"),
         licence="drawings CC-BY-4.0 (Twemoji, Twitter and other contributors); names MIT (emojibase)",
         split="by concept (`pictures.concept`), about 8 % test",
         packages=(
