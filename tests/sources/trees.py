@@ -85,6 +85,20 @@ def openclipart(root: Path, titles: dict[str, str], words: str) -> dict[str, Pat
     return {"openclipart-png": png, "openclipart-svg": svg, "wamerican": listing}
 
 
+def emoji_cutouts(root: Path, names: list[str]) -> dict[str, Path]:
+    """Drawings with a shape, as `emoji-datasource-google` holds them, with their names."""
+    folder = root / "img" / "google" / "64"
+    folder.mkdir(parents=True)
+    entries = []
+    for number, name in enumerate(names):
+        shape = drawing(number)
+        shape.paste((0, 0, 0, 0), (8, 8, 28, 28))
+        shape.save(folder / f"{number:04x}.png")
+        entries.append({"image": f"{number:04x}.png", "category": "Objects", "short_name": name.replace(" ", "_")})
+    (root / "emoji.json").write_text(json.dumps(entries))
+    return {"emoji-datasource-google": root}
+
+
 def tuxpaint(root: Path, texts: dict[str, str], copies: dict[str, str] | None = None) -> dict[str, Path]:
     """`texts`: item -> the whole text file; the picture of an item differs from all others unless it is a copy."""
     for item, text in texts.items():

@@ -6,6 +6,7 @@ Letters: H height, W width of a frame (H, W, 3) uint8.
 from __future__ import annotations
 
 import functools
+import importlib.util
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +17,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from opengato.core.config import choose
 from opengato.core.episode import Episode
+from opengato.core.film import write_film
 from opengato.envs import find_task
 from opengato.evaluators.acting import Player, policy_of
 from opengato.rollout import TRAIN_SEED, rollout
 
 SUFFIXES = (".mp4", ".webp", ".gif")
-QUALITY = "26"  # x264's constant rate factor: about 100 kB for ten seconds of a robot arm at 256 pixels
 SECONDS, SLOWEST, FASTEST = 6.0, 5, 30  # length to aim at, frames per second
 HOLD_SECONDS = 1.0
 BACKGROUND, FOREGROUND, SOLVED, FAILED = (24, 26, 32), (238, 238, 240), (122, 214, 147), (240, 150, 130)
@@ -109,11 +110,7 @@ def with_strip(frames: Sequence[np.ndarray], instruction: str, ending: str) -> l
 
 def can_write_mp4() -> bool:
     """Whether PyAV (extra `video`) is installed."""
-    try:
-        import av  # noqa: F401
-    except ImportError:
-        return False
-    return True
+    return importlib.util.find_spec("av") is not None
 
 
 def write_video(path: Path | str, frames: Sequence[np.ndarray], fps: int) -> Path:
@@ -128,27 +125,10 @@ def write_video(path: Path | str, frames: Sequence[np.ndarray], fps: int) -> Pat
         raise ValueError(f"received frames of {sorted(map(str, kinds)) or 'nothing'}, expected one (H, W, 3) uint8")
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".mp4":
-        _write_mp4(path, frames, fps)
+        path.write_bytes(write_film(frames, fps))
     else:
         _write_animation(path, frames, fps)
     return path
-
-
-def _write_mp4(path: Path, frames: Sequence[np.ndarray], fps: int) -> None:
-    try:
-        import av
-    except ImportError as error:
-        raise ImportError("an .mp4 needs PyAV; run: pip install 'opengato[video]', or write a .webp") from error
-    height, width = frames[0].shape[:2]
-    # Colours are stored for blocks of 2 x 2 pixels (yuv420p, the one that every browser plays): sides must be even.
-    padding = ((0, height % 2), (0, width % 2), (0, 0))
-    with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream("libx264", rate=fps, options={"crf": QUALITY, "preset": "veryfast"})
-        stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
-        for frame in frames:
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(np.pad(frame, padding, mode="edge")), "rgb24")
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode())
 
 
 def _write_animation(path: Path, frames: Sequence[np.ndarray], fps: int) -> None:
