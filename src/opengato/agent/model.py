@@ -21,6 +21,7 @@ from opengato.core.modality import Modality, Sampling
 from opengato.core.sequence import UNREAD
 from opengato.core.serialize import Layout, Serializer
 from opengato.nn import lora
+from opengato.nn.contrast import Config as ContrastConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +31,8 @@ class Config:
     `context` is the length of a training row in slots; `num_local` places within a step's observation are told apart.
     With `parallel_actions` a position of an action holds nothing but its place, in training as in acting: the numbers
     of an action are then predicted given the past but not one another, all in one pass [Reed et al. 2022, app. G].
-    `adapters` beside the trunk's matrices are those of a fine-tuning under way.
+    `adapters` beside the trunk's matrices are those of a fine-tuning under way. `contrast` is the head that makes
+    vectors for retrieval, where there is one (objective `contrastive`).
     """
 
     modalities: dict[str, Any]
@@ -40,6 +42,7 @@ class Config:
     num_local: int = 32
     parallel_actions: bool = False
     adapters: lora.Config | None = None
+    contrast: ContrastConfig | None = None
 
     @property
     def layout(self) -> Layout:
@@ -68,6 +71,7 @@ class Agent(nn.Module):
         # Place 0 is "not in an observation"; place i + 1 is the i-th position of a step's observation.
         self.local = nn.Embedding(config.num_local + 1, width)
         nn.init.normal_(self.local.weight, std=0.2)
+        self.contrast = None if config.contrast is None else config.contrast.build(width)
         self.serializer = config.serializer()
 
     @property
@@ -107,7 +111,11 @@ class Agent(nn.Module):
 
     def losses(self, batch: PackedBatch) -> dict[str, Tensor]:
         """Negative log-likelihood of each predicted row, by modality; heads run on those rows alone."""
-        h_SD = self(batch).flatten(0, 1)
+        return self.losses_of(self(batch), batch)
+
+    def losses_of(self, h_BTD: Tensor, batch: PackedBatch) -> dict[str, Tensor]:
+        """The same from the hidden states of the batch, for an objective that has other uses for them."""
+        h_SD = h_BTD.flatten(0, 1)
         losses = {}
         for name, rows_NP in batch.payload.items():
             target_N = batch.predict_N[name]
@@ -157,7 +165,10 @@ class Agent(nn.Module):
         return likelihood.log_likelihood(self, episodes)
 
     def embed(self, inputs: list[list[Any]]) -> np.ndarray:
-        """One vector (n, D) an item, each a list of inputs as for `generate`: the mean hidden state, for retrieval."""
+        """One vector (n, D) an item, each a list of inputs as for `generate`, for retrieval by their cosines.
+
+        Those of the contrastive head, of length 1, where the agent has one; else mean hidden states.
+        """
         return likelihood.embed(self, inputs)
 
     def spec(self) -> str:

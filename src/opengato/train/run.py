@@ -18,6 +18,7 @@ from opengato.agent.model import Config as AgentConfig
 from opengato.core.batch import PackedBatch
 from opengato.core.config import choose, to_json
 from opengato.core.returns import EXPERT_RETURNS, PREDICTED_RETURNS
+from opengato.core.views import drawing_task, retrieval_task
 from opengato.data.loader import Loader, LoaderConfig
 from opengato.data.mixture import Mixture, MixtureConfig, SourceConfig
 from opengato.data.returns import expert_returns
@@ -144,7 +145,7 @@ def make_card(recipe: Recipe, data: Path, sources: list[str]) -> dict[str, Any]:
     return {
         "recipe": recipe.name,
         "command": f"opengato train {recipe.name}",
-        "tasks": [task for store in stores.values() for task in store.tasks()],
+        "tasks": [task for name, store in stores.items() for task in tasks_learnt(store, recipe.rules[name])],
         "sources": sources,
         "data": {
             name: describe_store(store, recipe.used[name] / total, recipe.rules[name]) for name, store in stores.items()
@@ -152,6 +153,14 @@ def make_card(recipe: Recipe, data: Path, sources: list[str]) -> dict[str, Any]:
         **returns_of(recipe, data),
         **made_by(),
     }
+
+
+def tasks_learnt(store: EpisodeStore, rules: Rules) -> list[str]:
+    """The tasks of a store, and those that the rules make of them."""
+    tasks = list(store.tasks())
+    drawn = [drawing_task(task) for task in tasks] if rules.drawn else []
+    found = [retrieval_task(task) for task in tasks] if rules.pairs_apart else []
+    return [*tasks, *drawn, *found]
 
 
 def describe_store(store: EpisodeStore, share: float, rules: Rules | None = None) -> dict[str, Any]:
