@@ -5,7 +5,6 @@ Letters: B rows, T slots, N last positions of each row, D width.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,17 +61,17 @@ class Decoding:
         last_BND = torch.zeros(len(rows), count, self.backbone.width, device=self.agent.device)
         first_B = torch.tensor([len(sequence) - count for sequence in sequences], device=self.agent.device)
         wanted_BN = first_B[:, None] + torch.arange(count, device=self.agent.device)
-        longest = max(len(sequence) for sequence in sequences)
-        for start in range(0, longest, limit):
+        # Embedded whole, since an embedder may look at all rows of a value; then read by pieces that the cache takes.
+        slots = slots_of(sequences, self.agent.device)
+        x_BTD = self.agent.embed_slots(slots.payload, slots.slot_N, slots.local_BT)
+        for start in range(0, x_BTD.shape[1], limit):
             members = [b for b, sequence in enumerate(sequences) if len(sequence) > start]
-            parts = [_slice(sequences[b], start, start + limit) for b in members]
-            slots = slots_of(parts, self.agent.device)
-            x_BTD = self.agent.embed_slots(slots.payload, slots.slot_N, slots.local_BT)
+            piece = (members, slice(start, start + limit))
             rows_B = torch.tensor([rows[b] for b in members], device=self.agent.device)
-            places = (slots.position_BT, slots.prompt_BT, slots.mask_BT)
-            h_BTD = self.backbone.extend(x_BTD, *places, self.cache, rows_B)
+            places = (slots.position_BT[piece], slots.prompt_BT[piece], slots.mask_BT[piece])
+            h_BTD = self.backbone.extend(x_BTD[piece], *places, self.cache, rows_B)
             here_BN = wanted_BN[members] - start
-            within_BN = (here_BN >= 0) & (here_BN < slots.mask_BT.sum(1)[:, None])
+            within_BN = (here_BN >= 0) & (here_BN < slots.mask_BT[piece].sum(1)[:, None])
             found_BND = h_BTD[torch.arange(len(members))[:, None], here_BN.clamp(0, h_BTD.shape[1] - 1)]
             last_BND[members] = torch.where(within_BN[..., None], found_BND, last_BND[members])
         return last_BND
@@ -96,15 +95,6 @@ class Decoding:
             local_T=np.full(count, local, np.int32),
             position_T=np.arange(start, start + count, dtype=np.int32),
         )
-
-
-def _slice(sequence: TokenSequence, start: int, stop: int) -> TokenSequence:
-    if start == 0 and stop >= len(sequence):
-        return sequence
-    index_T = np.arange(len(sequence))
-    # A slice may begin with a target, which no sequence may: here nothing is predicted, so the marks are dropped.
-    unmarked = replace(sequence, predict_T=np.zeros(len(sequence), bool))
-    return unmarked.take((index_T >= start) & (index_T < stop))
 
 
 def generate(
