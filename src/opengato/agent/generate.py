@@ -5,13 +5,12 @@ Letters: B rows, T slots, N last positions of each row, D width.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from opengato.agent.inputs import TEXT, read
 from opengato.agent.slots import slots_of
 from opengato.core.backbone import CachedBackbone
 from opengato.core.episode import ArraySpec
@@ -95,28 +94,3 @@ class Decoding:
             local_T=np.full(count, local, np.int32),
             position_T=np.arange(start, start + count, dtype=np.int32),
         )
-
-
-def generate(
-    agent: Agent,
-    inputs: list[Any] | str,
-    max_new_tokens: int = 64,
-    sampling: Sampling | None = None,
-    window: int | None = None,
-) -> str:
-    """Write text after `inputs` (see `inputs.read`): strings alone are continued. Stops at the end marker."""
-    inputs = [inputs] if isinstance(inputs, str) else list(inputs)
-    serializer = agent.serializer
-    decoding = Decoding(agent, 1, window)
-    name = serializer.layout.modality("action", TEXT)
-    sampling = sampling or Sampling()
-    h_BD = decoding.feed([0], [read(agent, inputs)])
-    end = serializer.codecs[name].encode([""], TEXT, "action")[0]
-    written: list[np.ndarray] = []
-    for _ in range(max_new_tokens):
-        token = decoding.sample(h_BD, name, TEXT, sampling)
-        if np.array_equal(token, end):
-            break
-        written.append(token)
-        h_BD = decoding.feed([0], [decoding.sequence(name, 0, token, step=0)])
-    return serializer.codecs[name].decode(np.concatenate(written), TEXT) if written else ""

@@ -5,15 +5,20 @@ Letters: B rows, T slots, S all slots of a batch, N positions of one modality, P
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
-from opengato.agent import generate, likelihood
+from opengato.agent import likelihood
+from opengato.agent.draw import draw
+from opengato.agent.inputs import read
 from opengato.agent.policy import AgentPolicy, Limits, SinglePolicy
+from opengato.agent.stream import stream
 from opengato.core.backbone import Backbone
 from opengato.core.batch import PackedBatch
 from opengato.core.episode import Episode
@@ -156,9 +161,38 @@ class Agent(nn.Module):
 
         `window` positions are in sight of each layer (default: as in training).
         """
+        return "".join(self.stream(inputs, max_new_tokens, temperature, seed, top_p, top_k, window))
+
+    def stream(
+        self,
+        inputs: list[Any] | str,
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+        seed: int = 0,
+        top_p: float = 0.95,
+        top_k: int | None = None,
+        window: int | None = None,
+    ) -> Iterator[str]:
+        """What `generate` gives, in the pieces in which it is written; joined they are the same."""
+        sampling = self._sampling(temperature, seed, top_p, top_k)
+        given = read(self, [inputs] if isinstance(inputs, str) else list(inputs))
+        return stream(self, given, max_new_tokens, sampling, window)
+
+    def draw(
+        self,
+        text: str,
+        temperature: float = 1.0,
+        seed: int = 0,
+        top_p: float = 0.95,
+        top_k: int | None = None,
+        window: int | None = None,
+    ) -> Image.Image:
+        """A picture of what a text says, by an agent that was taught to draw; ValueError from others."""
+        return Image.fromarray(draw(self, text, self._sampling(temperature, seed, top_p, top_k), window))
+
+    def _sampling(self, temperature: float, seed: int, top_p: float, top_k: int | None) -> Sampling:
         generator = torch.Generator(device=self.device).manual_seed(seed)
-        sampling = Sampling(temperature=temperature, top_p=top_p, top_k=top_k, generator=generator)
-        return generate.generate(self, inputs, max_new_tokens, sampling, window)
+        return Sampling(temperature=temperature, top_p=top_p, top_k=top_k, generator=generator)
 
     def log_likelihood(self, episodes: list[Episode]) -> list[np.ndarray]:
         """Negative log-likelihood (nats) of each predicted position of each episode, in order."""

@@ -4,7 +4,7 @@ A pair is two documents that the data put side by side (`Rules.pairs_apart`), su
 read by itself, so that the trunk cannot look from one to the other, and what it holds at the last position of the
 observation is compared by the agent's contrastive head.
 [Radford et al. 2021, arXiv:2103.00020, sec. 2.3; Akbari et al. 2021, arXiv:2104.11178, eq. 2].
-Letters: B rows, T slots, D width, N pairs.
+Letters: B rows, T slots, S all slots of a batch, M observed ones of halves, D width, N pairs, E width of an embedding.
 """
 
 from __future__ import annotations
