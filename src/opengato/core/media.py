@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from opengato.core.episode import MEDIA_SPECS, ArraySpec, Kind
+from opengato.core.picture import as_rgb
 
 _PREFIXES: tuple[tuple[bytes, Kind], ...] = (
     (b"\x89PNG", "image"),
@@ -87,7 +88,7 @@ def as_field(item: Any) -> tuple[ArraySpec, Any]:
     if isinstance(item, bytes):
         return MEDIA_SPECS[media_kind(item)], item
     if isinstance(item, Image.Image):
-        item = np.asarray(item.convert("RGB"))
+        item = np.asarray(as_rgb(item))
     if isinstance(item, tuple) and len(item) == 2:
         return MEDIA_SPECS["audio"], wav(*item)
     if isinstance(item, np.ndarray) and item.dtype == np.uint8 and item.ndim in (3, 4):

@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from opengato.core.episode import ArraySpec, Episode, objects
+from opengato.core.picture import decoded
 
 OURS = "opengato"  # the key of what other programs need not know
 
@@ -108,7 +109,7 @@ def pixels(values: Any, spec: ArraySpec) -> np.ndarray:
     """Pictures of an episode as (S, H, W, 3), encoded ones decoded; ValueError if their sizes differ."""
     if isinstance(values, np.ndarray) and values.dtype != object:
         return values
-    decoded = [np.asarray(Image.open(io.BytesIO(value)).convert("RGB")) for value in values]
+    decoded = [np.asarray(decoded(value)) for value in values]
     if len({array.shape for array in decoded}) > 1:
         raise ValueError(f"{spec.name!r} holds pictures of several sizes, and this format keeps one size")
     return np.stack(decoded)

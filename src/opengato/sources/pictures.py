@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import re
 import unicodedata
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from opengato.core.picture import opened
 
 INSTRUCTION = "describe the picture"
 SIDE = 64
@@ -59,11 +60,8 @@ def square_png(source: Path | bytes, side: int = SIDE) -> tuple[bytes, np.ndarra
     file cannot be decoded.
     """
     try:
-        with warnings.catch_warnings():
-            # Old files have odd palettes and profiles, and some drawings are very large; only the pixels count.
-            warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source).convert("RGBA")
-    except (OSError, ValueError, Image.DecompressionBombError):
+        image = opened(source).convert("RGBA")
+    except ValueError:
         return None
     drawn = image.getchannel("A").getbbox()
     if drawn is None:

@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
 from einops import rearrange
 from PIL import Image as Pillow
-from PIL import UnidentifiedImageError
 
 from opengato.core.episode import ArraySpec, is_absent
+from opengato.core.picture import decoded
 from opengato.core.serialize import Codec, Role
 
 PLACES = 128  # patch intervals are quantised to this many places along rows and columns (app. C.3)
@@ -50,13 +49,7 @@ class ImageCodec(Codec):
 
     def _pixels(self, value: Any) -> np.ndarray:
         if isinstance(value, bytes):
-            try:
-                picture = Pillow.open(io.BytesIO(value)).convert("RGB")
-            except (UnidentifiedImageError, OSError) as error:
-                raise ValueError(
-                    f"a picture of {len(value)} bytes cannot be decoded (starts with {value[:8]!r}); "
-                    "expected PNG, JPEG or another format that Pillow reads"
-                ) from error
+            picture = decoded(value)
         else:
             array = np.asarray(value)
             if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8:
