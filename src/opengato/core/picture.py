@@ -37,8 +37,8 @@ def opened(data: bytes | Path, name: str = "a picture") -> Image.Image:
         begun = f" (starts with {data[:8]!r})" if isinstance(data, bytes) else ""
         reason = type(error).__name__ if str(error) == "" else error
         raise ValueError(
-            f"{name} {told} cannot be decoded{begun}: {reason}; expected PNG, JPEG or another format that Pillow reads, "
-            "whole"
+            f"{name} {told} cannot be decoded{begun}: {reason}; expected PNG, JPEG or another format that "
+            "Pillow reads, whole"
         ) from error
 
 
