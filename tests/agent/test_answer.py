@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from opengato.agent import generate
-from opengato.agent.generate import Written
+from opengato.agent.stream import Written
 from opengato.core.episode import ArraySpec, Episode, objects
 from opengato.core.modality import Sampling
 from opengato.core.sequence import TokenSequence, concatenate

@@ -116,3 +116,29 @@ def test_a_seed_decides_what_is_drawn() -> None:
     first, again, other = (agent.generate("Once", 12, temperature=1.0, seed=seed) for seed in (1, 1, 2))
     assert first == again
     assert first != other
+
+
+def test_a_stream_is_what_is_generated_and_never_half_a_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chinese is written in bytes, three a letter: a piece waits until its letter is whole."""
+    agent = tiny_agent()
+    codec = agent.serializer.codecs["text"]
+    ids = codec.encode(["a 打开 z"], TEXT, "action")[0].tolist()
+    assert len(ids) > 8
+    whole, asked = write(agent, ids, monkeypatch)
+    assert (whole, asked) == ("a 打开 z", len(ids))
+    asked_before = iter(ids)
+    monkeypatch.setattr(TokenTable, "sample", lambda *_: torch.tensor([next(asked_before)]))
+    pieces = list(agent.stream("Once"))
+    assert "".join(pieces) == whole
+    assert len(pieces) > 3, "as it comes"
+    assert not any("\ufffd" in piece for piece in pieces)
+    broken = iter(ids[:4])  # stopped in the middle of a letter
+    monkeypatch.setattr(TokenTable, "sample", lambda *_: torch.tensor([next(broken)]))
+    assert "".join(agent.stream("Once", max_new_tokens=4)) == codec.decode(np.array(ids[:4]), TEXT)
+
+
+def test_a_stream_ends_when_nobody_listens() -> None:
+    pieces = tiny_agent().stream("Once", max_new_tokens=1000, temperature=1.0)
+    assert isinstance(next(pieces), str)
+    pieces.close()
+    assert list(pieces) == []

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from opengato.agent.generate import Written
+from opengato.agent.stream import Written
 from opengato.core.episode import ArraySpec, Episode
 from opengato.core.serialize import Codec, Layout, Role, Serializer
 from opengato.modalities.text import TextCodec

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ NAMES = [f"{first} {second}" for first in FIRST for second in SECOND]
 
 
 class Few(Source):
-    pairs: ClassVar[dict[Split, int]] = {"train": 3, "test": 2}
+    pairs: Mapping[Split, int] = MappingProxyType({"train": 3, "test": 2})
 
 
 @pytest.fixture(scope="module")

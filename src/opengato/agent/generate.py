@@ -5,17 +5,15 @@ Letters: B rows, T slots, N last positions of each row, D width.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from opengato.agent.inputs import TEXT, read
 from opengato.agent.slots import slots_of
 from opengato.core.backbone import CachedBackbone
-from opengato.core.episode import ArraySpec, Episode
+from opengato.core.episode import ArraySpec
 from opengato.core.modality import Sampling
 from opengato.core.sequence import TokenSequence
 
@@ -96,60 +94,3 @@ class Decoding:
             local_T=np.full(count, local, np.int32),
             position_T=np.arange(start, start + count, dtype=np.int32),
         )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Written:
-    """A text that an agent wrote, and whether it ended it by itself."""
-
-    text: str
-    stopped: bool
-
-
-def generate(
-    agent: Agent,
-    inputs: list[Any] | str,
-    max_new_tokens: int = 64,
-    sampling: Sampling | None = None,
-    window: int | None = None,
-) -> str:
-    """Write text after `inputs` (see `inputs.read`): strings alone are continued. Stops at the end marker."""
-    inputs = [inputs] if isinstance(inputs, str) else list(inputs)
-    return write(agent, read(agent, inputs), max_new_tokens, sampling, window).text
-
-
-def answer(agent: Agent, episode: Episode, max_new_tokens: int = 64, sampling: Sampling | None = None) -> Written:
-    """What the agent writes in place of the last action of `episode`, a text, given all that comes before it."""
-    (spec,) = episode.action_specs.values()
-    if spec.kind != TEXT.kind:
-        raise ValueError(f"an episode of {episode.task!r} is answered with {spec.kind}; expected one that writes text")
-    sequence = agent.serializer.episode(episode)
-    given_T = ~(sequence.predict_T & (sequence.step_T == episode.num_steps - 1))
-    return write(agent, sequence.take(given_T), max_new_tokens, sampling)
-
-
-def write(
-    agent: Agent,
-    given: TokenSequence,
-    max_new_tokens: int = 64,
-    sampling: Sampling | None = None,
-    window: int | None = None,
-) -> Written:
-    """Go on from a sequence with a text, up to its end marker or `max_new_tokens`."""
-    serializer = agent.serializer
-    decoding = Decoding(agent, 1, window)
-    name = serializer.layout.modality("action", TEXT)
-    sampling = sampling or Sampling()
-    step = max(int(given.step_T[-1]), 0)
-    h_BD = decoding.feed([0], [given])
-    end = serializer.codecs[name].encode([""], TEXT, "action")[0]
-    written: list[np.ndarray] = []
-    stopped = False
-    while not stopped and len(written) < max_new_tokens:
-        token = decoding.sample(h_BD, name, TEXT, sampling)
-        stopped = np.array_equal(token, end)
-        if not stopped:
-            written.append(token)
-            h_BD = decoding.feed([0], [decoding.sequence(name, 0, token, step=step)])
-    text = serializer.codecs[name].decode(np.concatenate(written), TEXT) if written else ""
-    return Written(text=text, stopped=stopped)

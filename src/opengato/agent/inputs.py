@@ -13,7 +13,7 @@ import numpy as np
 from opengato.core.episode import ArraySpec
 from opengato.core.media import as_field
 from opengato.core.sequence import TokenSequence, concatenate
-from opengato.core.serialize import PART
+from opengato.core.serialize import PART, Serializer
 
 if TYPE_CHECKING:
     from opengato.agent.model import Agent
@@ -37,7 +37,16 @@ def read(agent: Agent, inputs: list[Any]) -> TokenSequence:
     told = len(list(groupby(is_text))) <= 2
     words = " ".join(item for item in inputs if isinstance(item, str)) if told else ""
     seen = [as_field(item) for item in inputs if not (told and isinstance(item, str))]
-    prompt = serializer.prompt(words)
-    specs = {f"{PART}{number:06d}": spec for number, (spec, _) in enumerate(seen)}
-    values = dict(zip(specs, (value for _, value in seen), strict=True))
+    return _shown(serializer, seen, words)
+
+
+def read_as_seen(agent: Agent, inputs: list[Any]) -> TokenSequence:
+    """All inputs as one observation, strings too, without an instruction: as halves of pairs are in training."""
+    return _shown(agent.serializer, [as_field(item) for item in inputs], "")
+
+
+def _shown(serializer: Serializer, fields: list[tuple[ArraySpec, Any]], instruction: str) -> TokenSequence:
+    specs = {f"{PART}{number:06d}": spec for number, (spec, _) in enumerate(fields)}
+    values = dict(zip(specs, (value for _, value in fields), strict=True))
+    prompt = serializer.prompt(instruction)
     return concatenate([prompt, serializer.observation(specs, values, step=0, position=len(prompt))])

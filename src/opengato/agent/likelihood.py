@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from opengato.agent.inputs import read
+from opengato.agent.inputs import read, read_as_seen
 from opengato.agent.slots import Slots, slots_of
 from opengato.core.episode import Episode
 from opengato.core.sequence import TokenSequence
@@ -46,14 +46,24 @@ def log_likelihood(agent: Agent, episodes: list[Episode]) -> list[np.ndarray]:
 
 @torch.inference_mode()
 def embed(agent: Agent, inputs: list[list[Any]]) -> np.ndarray:
-    """The mean hidden state of each list of pictures and strings: (n, D) float32."""
-    sequences = [read(agent, items) for items in inputs]
-    vectors = np.zeros((len(sequences), agent.backbone.width), np.float32)
+    """A vector of each list of inputs: (n, D) float32.
+
+    What the contrastive head makes of the last hidden state, of length 1; without a head, the mean hidden state.
+    """
+    head = agent.contrast
+    sequences = [read(agent, items) if head is None else read_as_seen(agent, items) for items in inputs]
+    vectors: list[np.ndarray] = [np.zeros(0)] * len(sequences)
     for members in blocks(sequences):
         slots, h_BTD = _hidden(agent, [sequences[i] for i in members])
         mask_BT1 = slots.mask_BT[..., None]
-        vectors[members] = ((h_BTD * mask_BT1).sum(1) / mask_BT1.sum(1)).cpu().numpy()
-    return vectors
+        if head is None:
+            found_BD = (h_BTD * mask_BT1).sum(1) / mask_BT1.sum(1)
+        else:
+            last_B = slots.mask_BT.sum(1) - 1
+            found_BD = head(h_BTD[torch.arange(len(last_B), device=last_B.device), last_B])
+        for i, vector in zip(members, found_BD.float().cpu().numpy(), strict=True):
+            vectors[i] = vector
+    return np.stack(vectors)
 
 
 def _hidden(agent: Agent, sequences: list[TokenSequence]) -> tuple[Slots, Tensor]:

@@ -5,16 +5,20 @@ Letters: B rows, T slots, S all slots of a batch, N positions of one modality, P
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
-from opengato.agent import generate, likelihood
-from opengato.agent.generate import Written
+from opengato.agent import likelihood
+from opengato.agent.draw import draw
+from opengato.agent.inputs import read
 from opengato.agent.policy import AgentPolicy, Limits, SinglePolicy
+from opengato.agent.stream import Written, stream, write_action
 from opengato.core.backbone import Backbone
 from opengato.core.batch import PackedBatch
 from opengato.core.episode import Episode
@@ -22,6 +26,7 @@ from opengato.core.modality import Modality, Sampling
 from opengato.core.sequence import UNREAD
 from opengato.core.serialize import Layout, Serializer
 from opengato.nn import lora
+from opengato.nn.contrast import Config as ContrastConfig
 from opengato.nn.int8 import num_int8
 
 
@@ -32,7 +37,8 @@ class Config:
     `context` is the length of a training row in slots; `num_local` places within a step's observation are told apart.
     With `parallel_actions` a position of an action holds nothing but its place, in training as in acting: the numbers
     of an action are then predicted given the past but not one another, all in one pass [Reed et al. 2022, app. G].
-    `adapters` beside the trunk's matrices are those of a fine-tuning under way.
+    `adapters` beside the trunk's matrices are those of a fine-tuning under way. `contrast` is the head that makes
+    vectors for retrieval, where there is one (objective `contrastive`).
     """
 
     modalities: dict[str, Any]
@@ -42,6 +48,7 @@ class Config:
     num_local: int = 32
     parallel_actions: bool = False
     adapters: lora.Config | None = None
+    contrast: ContrastConfig | None = None
 
     @property
     def layout(self) -> Layout:
@@ -70,6 +77,7 @@ class Agent(nn.Module):
         # Place 0 is "not in an observation"; place i + 1 is the i-th position of a step's observation.
         self.local = nn.Embedding(config.num_local + 1, width)
         nn.init.normal_(self.local.weight, std=0.2)
+        self.contrast = None if config.contrast is None else config.contrast.build(width)
         self.serializer = config.serializer()
 
     @property
@@ -109,7 +117,11 @@ class Agent(nn.Module):
 
     def losses(self, batch: PackedBatch) -> dict[str, Tensor]:
         """Negative log-likelihood of each predicted row, by modality; heads run on those rows alone."""
-        h_SD = self(batch).flatten(0, 1)
+        return self.losses_of(self(batch), batch)
+
+    def losses_of(self, h_BTD: Tensor, batch: PackedBatch) -> dict[str, Tensor]:
+        """The same from the hidden states of the batch, for an objective that has other uses for them."""
+        h_SD = h_BTD.flatten(0, 1)
         losses = {}
         for name, rows_NP in batch.payload.items():
             target_N = batch.predict_N[name]
@@ -150,20 +162,52 @@ class Agent(nn.Module):
 
         `window` positions are in sight of each layer (default: as in training).
         """
+        return "".join(self.stream(inputs, max_new_tokens, temperature, seed, top_p, top_k, window))
+
+    def stream(
+        self,
+        inputs: list[Any] | str,
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+        seed: int = 0,
+        top_p: float = 0.95,
+        top_k: int | None = None,
+        window: int | None = None,
+    ) -> Generator[str, None, bool]:
+        """What `generate` gives, in the pieces in which it is written; joined they are the same."""
+        sampling = self._sampling(temperature, seed, top_p, top_k)
+        given = read(self, [inputs] if isinstance(inputs, str) else list(inputs))
+        return stream(self, given, max_new_tokens, sampling, window)
+
+    def draw(
+        self,
+        text: str,
+        temperature: float = 1.0,
+        seed: int = 0,
+        top_p: float = 0.95,
+        top_k: int | None = None,
+        window: int | None = None,
+    ) -> Image.Image:
+        """A picture of what a text says, by an agent that was taught to draw; ValueError from others."""
+        return Image.fromarray(draw(self, text, self._sampling(temperature, seed, top_p, top_k), window))
+
+    def _sampling(self, temperature: float, seed: int, top_p: float, top_k: int | None) -> Sampling:
         generator = torch.Generator(device=self.device).manual_seed(seed)
-        sampling = Sampling(temperature=temperature, top_p=top_p, top_k=top_k, generator=generator)
-        return generate.generate(self, inputs, max_new_tokens, sampling, window)
+        return Sampling(temperature=temperature, top_p=top_p, top_k=top_k, generator=generator)
 
     def answer(self, episode: Episode, max_new_tokens: int = 64) -> Written:
         """What it writes, greedily, in place of the last action of `episode`, having read all that comes before."""
-        return generate.answer(self, episode, max_new_tokens)
+        return write_action(self, episode, max_new_tokens)
 
     def log_likelihood(self, episodes: list[Episode]) -> list[np.ndarray]:
         """Negative log-likelihood (nats) of each predicted position of each episode, in order."""
         return likelihood.log_likelihood(self, episodes)
 
     def embed(self, inputs: list[list[Any]]) -> np.ndarray:
-        """One vector (n, D) an item, each a list of inputs as for `generate`: the mean hidden state, for retrieval."""
+        """One vector (n, D) an item, each a list of inputs as for `generate`, for retrieval by their cosines.
+
+        Those of the contrastive head, of length 1, where the agent has one; else mean hidden states.
+        """
         return likelihood.embed(self, inputs)
 
     def spec(self) -> str:

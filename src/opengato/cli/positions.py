@@ -18,6 +18,7 @@ from opengato import recipes
 from opengato.cli.arguments import Inspect
 from opengato.core.episode import ArraySpec, Episode
 from opengato.core.serialize import Codec, Role, Serializer, action_order, observation_order
+from opengato.core.views import VIEWS
 from opengato.data.documents import Document
 from opengato.data.mixture import Mixture
 from opengato.data.packing import PackedGroup, pack
@@ -67,7 +68,8 @@ def inspect(arguments: Inspect) -> None:
             if not arguments.json:
                 about = ", ".join(f"{name} {fact}" for name, fact in facts.items())
                 print(f"-- row {row}, document {number}: {about}, {len(document)} positions")
-            walk = Walk(group, mixture.maker.serializer, source.read(document.episode))
+            episode = VIEWS[document.view](source.read(document.episode))
+            walk = Walk(group, mixture.maker.serializer, episode)
             for position in walk.positions(document, row, start):
                 print(json.dumps(asdict(position) | facts) if arguments.json else as_line(position))
             start += len(document)

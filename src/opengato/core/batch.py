@@ -20,8 +20,9 @@ class PackedBatch:
     `payload[m]` (N, ...) rows of modality m; `slot_N[m]` their flat slots b * T + t; `predict_N[m]` True where the row
     is a target, predicted from the slot before. `document_BT` numbers the documents of a row from 0, -1 is padding;
     `position_BT` is the absolute place in the document's episode, `local_BT` the place within a step's observation
-    (below 0 elsewhere, as in `TokenSequence`), `prompt_BT` True on the instruction. Construction counts: every slot
-    that is not padding holds exactly one row.
+    (below 0 elsewhere, as in `TokenSequence`), `prompt_BT` True on the instruction. `half_BT` is below 0 but on
+    documents that make a pair: halves 2 k and 2 k + 1 belong together. Construction counts: every slot that is not
+    padding holds exactly one row.
     """
 
     payload: dict[str, Tensor]
@@ -32,6 +33,7 @@ class PackedBatch:
     local_BT: Tensor
     prompt_BT: Tensor
     source_BT: Tensor | None = None
+    half_BT: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.document_BT.is_cuda:  # checked where it was made; looking again would wait for the device
@@ -90,6 +92,7 @@ class PackedBatch:
             local_BT=self.local_BT[first:last],
             prompt_BT=self.prompt_BT[first:last],
             source_BT=None if self.source_BT is None else self.source_BT[first:last],
+            half_BT=None if self.half_BT is None else self.half_BT[first:last],
         )
 
     def to(self, device: torch.device | str) -> PackedBatch:
@@ -110,4 +113,5 @@ class PackedBatch:
             local_BT=self.local_BT.to(device),
             prompt_BT=self.prompt_BT.to(device),
             source_BT=None if self.source_BT is None else self.source_BT.to(device),
+            half_BT=None if self.half_BT is None else self.half_BT.to(device),
         )

@@ -13,6 +13,7 @@ import numpy as np
 from opengato.core.episode import ArraySpec, Episode, objects
 from opengato.core.sequence import TokenSequence
 from opengato.core.serialize import Serializer
+from opengato.core.views import View
 
 _CHARACTERS_PER_POSITION = 6  # more than a token holds on average; where it holds more, the row takes another text
 _LONG_WORD = 64  # characters
@@ -20,11 +21,17 @@ _LONG_WORD = 64  # characters
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Document:
-    """A sequence on its way into a row, and where it came from: source number and episode index."""
+    """A sequence on its way into a row, and where it came from: source number and episode index.
+
+    `half` is 2 k or 2 k + 1 for the two documents of pair k of a group, -1 where a document stands for itself; `view`
+    says how the episode was looked at.
+    """
 
     sequence: TokenSequence
     source: int
     episode: int
+    half: int = -1
+    view: View = "recorded"
 
     def __len__(self) -> int:
         return len(self.sequence)

@@ -17,6 +17,7 @@ from opengato.core.episode import Episode
 from opengato.core.returns import return_unit, with_predicted_returns, with_returns
 from opengato.core.sequence import TokenSequence
 from opengato.core.serialize import Serializer
+from opengato.core.views import View, as_drawn, as_read
 from opengato.data.documents import Document, DocumentMaker, is_text
 from opengato.data.packing import Rows
 from opengato.data.returns import expert_returns, good_enough
@@ -110,7 +111,7 @@ class Source:
             index = self.draw(generator)
             with _Naming(self, index):
                 texts.append(is_text(self.store[index]))
-                lengths.append(len(self.document(index, length, generator)))
+                lengths.append(sum(len(sequence) for _, sequence in self.documents(index, length, generator)))
         self.lengths = np.array(lengths)
         self.mean_length = float(self.lengths.mean())
         self.is_text = all(texts)
@@ -141,6 +142,22 @@ class Source:
             return episode
         see = with_predicted_returns if self.rules.predict_returns else with_returns
         return see(episode, self._units[episode.task])
+
+    def documents(self, index: int, limit: int, generator: np.random.Generator) -> list[tuple[View, TokenSequence]]:
+        """The document that an episode becomes, or the two halves of a pair, if the rules say so.
+
+        The first half is without its instruction, so that neither is told what the other holds.
+        """
+        drawn, apart = self.rules.drawn, self.rules.pairs_apart
+        if drawn or apart:
+            lot = generator.random()
+            if lot < drawn:
+                return [("drawn", self._maker.make(as_drawn(self.read(index)), limit, generator))]
+            if lot < drawn + apart:
+                episode = self.read(index)
+                whole = self._maker.make(replace(episode, instruction=""), limit, generator)
+                return [("recorded", whole), ("read", self._maker.make(as_read(episode), limit, generator))]
+        return [("recorded", self.document(index, limit, generator))]
 
     def document(self, index: int, limit: int, generator: np.random.Generator) -> TokenSequence:
         """The document that an episode becomes, in at most `limit` positions; the rules leave plain text alone.
@@ -264,6 +281,7 @@ class Mixture:
 
     def _plan(self, group: int, generator: np.random.Generator) -> list[Document]:
         documents: list[Document] = []
+        pairs = 0
         left = self.config.rows_per_group * self.config.length
         weight_left = sum(source.weight for source in self.sources)
         for s in self._planned:
@@ -272,10 +290,14 @@ class Mixture:
             weight_left -= source.weight
             start = source.phase(generator)
             while start < quota:
-                document = self._draw(s, self.config.length, group, generator)
-                documents.append(document)
-                start += len(document)
-                left -= len(document)
+                found = self._draw(s, self.config.length, group, generator)
+                if len(found) == 2:
+                    found = [replace(document, half=2 * pairs + side) for side, document in enumerate(found)]
+                    pairs += 1
+                documents += found
+                size = sum(map(len, found))
+                start += size
+                left -= size
         return documents
 
     def _fill(self, rows: Rows, group: int, generator: np.random.Generator) -> None:
@@ -284,13 +306,15 @@ class Mixture:
         for row in range(len(rows.room)):
             s = self._fillers[int(generator.choice(len(weights), p=weights / weights.sum()))]
             while rows.room[row] >= MIN_GAP:
-                rows.put(row, self._draw(s, rows.room[row], group, generator))
+                [document] = self._draw(s, rows.room[row], group, generator)
+                rows.put(row, document)
 
-    def _draw(self, s: int, limit: int, group: int, generator: np.random.Generator) -> Document:
+    def _draw(self, s: int, limit: int, group: int, generator: np.random.Generator) -> list[Document]:
         source = self.sources[s]
         index = source.draw(generator)
         with _Naming(source, index, group):
-            return Document(sequence=source.document(index, limit, generator), source=s, episode=index)
+            found = source.documents(index, limit, generator)
+        return [Document(sequence=sequence, source=s, episode=index, view=view) for view, sequence in found]
 
 
 def _generator(seed: int, index: int) -> np.random.Generator:

@@ -5,7 +5,7 @@ Letters: B rows, T slots of a row, N positions of one modality, D documents, M p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -61,16 +61,14 @@ class Rows:
             pieces = split_steps(document.sequence, self.room[row])
             if pieces is None:
                 return len(document)
-            first, rest = (
-                Document(sequence=piece, source=document.source, episode=document.episode) for piece in pieces
-            )
+            first, rest = (replace(document, sequence=piece) for piece in pieces)
             self.put(row, first)
             document = rest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PackedGroup:
-    """The arrays of a `PackedBatch` in numpy, with `source_BT`: the source number of each slot, -1 for padding."""
+    """The arrays of a `PackedBatch` in numpy; `source_BT` and `half_BT` are -1 for padding."""
 
     payload: dict[str, np.ndarray]
     slot_N: dict[str, np.ndarray]
@@ -80,6 +78,7 @@ class PackedGroup:
     local_BT: np.ndarray
     prompt_BT: np.ndarray
     source_BT: np.ndarray
+    half_BT: np.ndarray
 
 
 def pack(rows: list[list[Document]], length: int) -> PackedGroup:
@@ -121,6 +120,7 @@ def pack(rows: list[list[Document]], length: int) -> PackedGroup:
         local_BT=spread(np.concatenate([sequence.local_T for sequence in sequences]), -1),
         prompt_BT=spread(np.concatenate([sequence.step_T < 0 for sequence in sequences]), 0) > 0,
         source_BT=spread(np.repeat([document.source for document in documents], size_D), PADDING),
+        half_BT=spread(np.repeat([document.half for document in documents], size_D), PADDING),
     )
 
 
@@ -149,7 +149,17 @@ def collate(groups: list[PackedGroup]) -> PackedBatch:
         local_BT=stack("local_BT"),
         prompt_BT=stack("prompt_BT"),
         source_BT=stack("source_BT"),
+        half_BT=torch.from_numpy(_numbered_on([group.half_BT for group in groups])),
     )
+
+
+def _numbered_on(halves: list[np.ndarray]) -> np.ndarray:
+    """The halves of pairs of several groups, so that each group's pairs have numbers of their own."""
+    numbered, first = [], 0
+    for half_BT in halves:
+        numbered.append(np.where(half_BT >= 0, half_BT + first, PADDING))
+        first += (int(half_BT.max()) // 2 + 1) * 2
+    return np.concatenate(numbered)
 
 
 def pack_documents(documents: list[Document], length: int) -> PackedBatch:

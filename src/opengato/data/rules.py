@@ -27,7 +27,9 @@ class Rules:
     if `predict_prompt` (open in the paper). `min_return` [0.8] keeps the episodes with that share of the task's expert
     return. `pairs` [5] captioned pictures are joined to one document. `returns` adds the last reward and the return to
     go to each observation; with `predict_returns` the latter is not observed but predicted, before each action.
-    `instructions` is the share of documents that keep their instruction.
+    `instructions` is the share of documents that keep their instruction. Of captioned pictures and the like,
+    `pairs_apart` is the share of documents that come in two, what is seen and what is written, each by itself, to be
+    found by one another (objective `contrastive`); of pictures, `drawn` is the share that are to be drawn.
     """
 
     prompt: float = 0.0
@@ -39,9 +41,11 @@ class Rules:
     returns: bool = False
     predict_returns: bool = False
     instructions: float = 1.0
+    pairs_apart: float = 0.0
+    drawn: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("prompt", "prompt_ends", "instructions"):
+        for name in ("prompt", "prompt_ends", "instructions", "pairs_apart", "drawn"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"`{name}` is {getattr(self, name)}, expected a share from 0 to 1")
         if not 0 < self.prompt_length < 1:
@@ -52,6 +56,11 @@ class Rules:
             )
         if self.pairs < 1:
             raise ValueError(f"`pairs` is {self.pairs}, expected at least 1")
+        if self.drawn + self.pairs_apart > 1:
+            raise ValueError(
+                f"`drawn` is {self.drawn} and `pairs_apart` {self.pairs_apart}, expected shares of one whole: "
+                "at most 1 in all"
+            )
         if self.predict_returns and not self.returns:
             raise ValueError("received `predict_returns` without `returns`; ask for both")
         if self.pairs > 1 and self.prompt > 0:

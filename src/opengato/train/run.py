@@ -18,6 +18,7 @@ from opengato.agent.model import Config as AgentConfig
 from opengato.core.batch import PackedBatch
 from opengato.core.config import choose, to_json
 from opengato.core.returns import EXPERT_RETURNS, PREDICTED_RETURNS
+from opengato.core.views import drawing_task, retrieval_task
 from opengato.data.loader import Loader, LoaderConfig
 from opengato.data.mixture import Mixture, MixtureConfig, SourceConfig, chosen_tasks
 from opengato.data.returns import expert_returns
@@ -158,9 +159,7 @@ def make_card(recipe: Recipe, data: Path, sources: list[str]) -> dict[str, Any]:
     return {
         "recipe": recipe.name,
         "command": f"opengato train {recipe.name}",
-        "tasks": [
-            task for name, store in stores.items() for task in chosen_tasks(store, recipe.tasks.get(name, ()), name)
-        ],
+        "tasks": [task for name, store in stores.items() for task in tasks_learnt(recipe, name, store)],
         "sources": sources,
         "data": {
             name: describe_store(store, recipe.used[name] / total, recipe.rules[name]) for name, store in stores.items()
@@ -168,6 +167,14 @@ def make_card(recipe: Recipe, data: Path, sources: list[str]) -> dict[str, Any]:
         **returns_of(recipe, data),
         **made_by(),
     }
+
+
+def tasks_learnt(recipe: Recipe, name: str, store: EpisodeStore) -> list[str]:
+    """The tasks that a recipe takes of a store, and those that its rules make of them."""
+    tasks, rules = chosen_tasks(store, recipe.tasks.get(name, ()), name), recipe.rules[name]
+    drawn = [drawing_task(task) for task in tasks] if rules.drawn else []
+    found = [retrieval_task(task) for task in tasks] if rules.pairs_apart else []
+    return [*tasks, *drawn, *found]
 
 
 def describe_store(store: EpisodeStore, share: float, rules: Rules | None = None) -> dict[str, Any]:

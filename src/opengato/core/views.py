@@ -1,0 +1,78 @@
+"""Other ways to learn from a captioned picture and its like: to draw what is told, and to read what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
+
+from opengato.core.episode import MEDIA_SPECS, Episode
+
+View = Literal["recorded", "drawn", "read"]
+DRAW = "draw"
+"""The family of tasks in which pictures are drawn."""
+RETRIEVE = "retrieve"
+"""The family of tasks in which one half of a pair finds the other."""
+PICTURE = MEDIA_SPECS["image"]
+
+
+def drawing_instruction(caption: str) -> str:
+    """What an agent is told that is to draw."""
+    return f"draw: {caption}"
+
+
+def drawing_task(task: str) -> str:
+    """`draw/emoji` for `caption/emoji`."""
+    return f"{DRAW}/{task.partition('/')[2]}"
+
+
+def retrieval_task(task: str) -> str:
+    """`retrieve/caption-emoji` for `caption/emoji`."""
+    return f"{RETRIEVE}/{task.replace('/', '-', 1)}"
+
+
+def as_drawn(episode: Episode) -> Episode:
+    """The picture as an action, told its caption; ValueError for an episode that is no captioned picture."""
+    pictures = [name for name, spec in episode.observation_specs.items() if spec.kind == "image"]
+    texts = [name for name, spec in episode.action_specs.items() if spec.kind == "text"]
+    if episode.num_steps != 1 or len(pictures) != 1 or len(texts) != 1:
+        raise ValueError(
+            f"an episode of {episode.task!r} with {episode.num_steps} steps, {len(pictures)} pictures and {len(texts)} "
+            "texts cannot be drawn; expected a picture and its caption"
+        )
+    return replace(
+        episode,
+        task=drawing_task(episode.task),
+        instruction=drawing_instruction(str(episode.actions[texts[0]][0])),
+        observation_specs={},
+        observations={},
+        action_specs={PICTURE.name: PICTURE},
+        actions={PICTURE.name: episode.observations[pictures[0]]},
+    )
+
+
+def as_read(episode: Episode) -> Episode:
+    """What was written as an observation by itself; ValueError where nothing was observed or no text was written."""
+    written = {name: spec for name, spec in episode.action_specs.items() if spec.kind == "text"}
+    if episode.num_steps != 1 or not episode.observation_specs or not written:
+        raise ValueError(
+            f"an episode of {episode.task!r} with {episode.num_steps} steps, the observation "
+            f"{sorted(episode.observation_specs)} and the action {sorted(episode.action_specs)} makes no pair; "
+            "expected one step that observes something and writes a text about it"
+        )
+    return replace(
+        episode,
+        task=retrieval_task(episode.task),
+        instruction="",
+        observation_specs=written,
+        observations={name: episode.actions[name] for name in written},
+        action_specs={},
+        actions={},
+    )
+
+
+VIEWS: dict[View, Callable[[Episode], Episode]] = {
+    "recorded": lambda episode: episode,
+    "drawn": as_drawn,
+    "read": as_read,
+}
