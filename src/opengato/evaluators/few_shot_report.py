@@ -72,7 +72,7 @@ def plot_study(rows: Rows, path: Path) -> Path:
         axes.set_xlabel("episodes of the new task")
         axes.set_ylabel("score: 0 random, 1 expert")
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(fontsize=8, title="maximum (line), last (dots)", title_fontsize=7, frameon=False)
+        axes.legend(fontsize=8, title="maximum (line), last (dots)", title_fontsize=7, edgecolor="none", framealpha=1.0)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
     return path
