@@ -18,6 +18,7 @@ from opengato.core.returns import return_unit, with_predicted_returns, with_retu
 from opengato.core.sequence import TokenSequence
 from opengato.core.serialize import Serializer
 from opengato.core.views import View, as_drawn, as_read
+from opengato.data.augment import Augment, augmented
 from opengato.data.documents import Document, DocumentMaker, is_text
 from opengato.data.packing import Rows
 from opengato.data.returns import expert_returns, good_enough
@@ -143,6 +144,11 @@ class Source:
         see = with_predicted_returns if self.rules.predict_returns else with_returns
         return see(episode, self._units[episode.task])
 
+    def _varied(self, index: int, generator: np.random.Generator) -> Episode:
+        """An episode with what is observed changed as the rules say."""
+        episode, augment = self.read(index), self.rules.augment
+        return episode if augment == Augment() else augmented(episode, augment, generator)
+
     def documents(self, index: int, limit: int, generator: np.random.Generator) -> list[tuple[View, TokenSequence]]:
         """The document that an episode becomes, or the two halves of a pair, if the rules say so.
 
@@ -152,9 +158,9 @@ class Source:
         if drawn or apart:
             lot = generator.random()
             if lot < drawn:
-                return [("drawn", self._maker.make(as_drawn(self.read(index)), limit, generator))]
+                return [("drawn", self._maker.make(as_drawn(self._varied(index, generator)), limit, generator))]
             if lot < drawn + apart:
-                episode = self.read(index)
+                episode = self._varied(index, generator)
                 whole = self._maker.make(replace(episode, instruction=""), limit, generator)
                 return [("recorded", whole), ("read", self._maker.make(as_read(episode), limit, generator))]
         return [("recorded", self.document(index, limit, generator))]
@@ -164,14 +170,14 @@ class Source:
 
         The generator is asked for no more than the rules need, so that a source without any keeps its order.
         """
-        episode = self.read(index)
+        episode = self._varied(index, generator)
         if is_text(episode):
             return self._maker.make(episode, limit, generator)
         if self.rules.instructions < 1 and generator.random() >= self.rules.instructions:
             episode = replace(episode, instruction="")
         if self.rules.pairs > 1:
             others = self._others(index, generator)
-            return self._maker.make_joined([episode, *map(self.read, others)], limit)
+            return self._maker.make_joined([episode, *(self._varied(other, generator) for other in others)], limit)
         if self._prompter is not None and generator.random() < self.rules.prompt:
             prompted = self._prompter.document(index, episode, limit, generator)
             if prompted is not None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from opengato.core.episode import Episode
 from opengato.core.sequence import TokenSequence
+from opengato.data.augment import Augment
 from opengato.data.documents import DocumentMaker, choose_steps, slice_steps
 from opengato.data.store import EpisodeStore
 
@@ -29,7 +30,8 @@ class Rules:
     go to each observation; with `predict_returns` the latter is not observed but predicted, before each action.
     `instructions` is the share of documents that keep their instruction. Of captioned pictures and the like,
     `pairs_apart` is the share of documents that come in two, what is seen and what is written, each by itself, to be
-    found by one another (objective `contrastive`); of pictures, `drawn` is the share that are to be drawn.
+    found by one another (objective `contrastive`); of pictures, `drawn` is the share that are to be drawn. `augment`
+    changes what is observed (`data/augment.py`).
     """
 
     prompt: float = 0.0
@@ -43,6 +45,7 @@ class Rules:
     instructions: float = 1.0
     pairs_apart: float = 0.0
     drawn: float = 0.0
+    augment: Augment = field(default_factory=Augment)
 
     def __post_init__(self) -> None:
         for name in ("prompt", "prompt_ends", "instructions", "pairs_apart", "drawn"):
