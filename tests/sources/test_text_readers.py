@@ -143,6 +143,30 @@ def test_poetry(tmp_path: Path) -> None:
     assert rows(found) == [("\n".join(["导引 和岘", *lines]),), ("\n".join(["点绛唇 王禹", *other]),)]
 
 
+def test_fortuneszh(tmp_path: Path) -> None:
+    body = "\n".join(
+        [
+            "\x1b[37;1m1.2.\xa0第一节\x1b[;m",
+            "",
+            "    " + "字" * 32,
+            "    " + "句" * 10 + "。",
+            "    ┌────┐",
+            "    │ 表 │",
+            "",
+            "    $ " + "a" * 70,
+            "    b",
+            "    $ ls",
+        ]
+    )
+    quoted = body + "\n\n            -- Osamu Aoki (青木修), Debian 参考手册（版本 2.73）"
+    found = read(
+        "fortuneszh", trees.fortuneszh(tmp_path, ["床前明月光\n    -- 李白《静夜思》", quoted, body + "x" * 99])
+    )
+    text = "1.2. 第一节\n\n" + "字" * 32 + "句" * 10 + "。\n\n$ " + "a" * 70 + " b\n$ ls"
+    assert rows(found) == [(text,)]
+    assert found[0][0] == split_of("1.2. 第一节")
+
+
 YAML = """- - Hi, it's "me"
   - 'It''s you: "hello"'
   - "Say \\"cheese\\""

@@ -60,6 +60,13 @@ def poetry(root: Path, files: Mapping[str, Sequence[tuple[str, str, list[str]]]]
     return {"chinese-poetry": root}
 
 
+def fortuneszh(root: Path, items: Sequence[str]) -> dict[str, Path]:
+    folder = root / "usr/share/games/fortunes"
+    folder.mkdir(parents=True)
+    (folder / "chinese").write_text("\n%\n".join(items), encoding="utf-8")
+    return {"fortunes-zh": root}
+
+
 def chatterbot(root: Path, english: Mapping[str, str], chinese: Mapping[str, str]) -> dict[str, Path]:
     """Each file by its name, from "conversations:" on."""
     for folder, files in (("english", english), ("chinese", chinese)):
