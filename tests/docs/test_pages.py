@@ -119,6 +119,21 @@ def test_your_environment(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(900)
+def test_your_data(tmp_path: Path) -> None:
+    checkout = open_checkout(tmp_path)
+    printed = follow(ROOT / "docs" / "your-data.md", checkout)
+    assert "240 pictures" in printed
+    card = json.loads((checkout / "runs" / "train" / "agent" / "card.json").read_text())
+    assert card["tasks"] == ["caption/shapes"]
+    stores = ("shapes/train", "shapes/test", "again/test")
+    train, test, again = (
+        json.loads((checkout / "data" / store / "manifest.json").read_text())["episodes"] for store in stores
+    )
+    assert train + test > 200
+    assert again == test > 5, "what was held out is held out again"
+
+
+@pytest.mark.timeout(900)
 def test_add_a_modality(tmp_path: Path) -> None:
     printed = follow(ROOT / "docs" / "add-a-modality.md", open_checkout(tmp_path))
     assert "ran through the fog." in printed
@@ -177,7 +192,9 @@ def test_every_command_is_one_that_the_program_takes(page: Path) -> None:
             parse(words)
 
 
-@pytest.mark.parametrize("name", ["add-a-task-family.md", "add-a-modality.md", "finetune.md", "your-environment.md"])
+@pytest.mark.parametrize(
+    "name", ["add-a-task-family.md", "add-a-modality.md", "finetune.md", "your-data.md", "your-environment.md"]
+)
 def test_code_keeps_the_style_of_the_house(name: str, tmp_path: Path) -> None:
     ruff = Path(sys.executable).with_name("ruff")
     if not ruff.exists():

@@ -30,7 +30,6 @@ def import_data(arguments: Import) -> None:
         labels = Labels(task=arguments.task, instruction=arguments.instruction)
         with contextlib.redirect_stdout(sys.stderr):
             done = import_format(arguments.name, arguments.out, labels)
-        stores = [(done["out"], done)]
     else:
         choose(arguments.name, [*corpora(), *formats()], what="corpus or format")
         if arguments.task or arguments.instruction:
@@ -39,11 +38,11 @@ def import_data(arguments: Import) -> None:
         with contextlib.redirect_stdout(sys.stderr):
             allow = arguments.allow_other_version
             done = import_source(arguments.name, arguments.out / arguments.name, allow_other_version=allow)
-        stores = [(str(Path(done["out"]) / split), counts) for split, counts in done["splits"].items()]
     if arguments.json:
         print(json.dumps(done, indent=1))
         return
-    for folder, counts in stores:
+    parts = done.get("splits", {"": done})
+    for folder, counts in ((Path(done["out"]) / split, counts) for split, counts in parts.items()):
         print(f"{folder}: {counts['episodes']} episodes, {counts['bytes'] / 1e6:.1f} MB")
     if "tasks" in done:
         print(f"tasks: {', '.join(done['tasks'])}")

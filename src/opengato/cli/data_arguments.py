@@ -63,6 +63,7 @@ class Import:
         opengato import austen --out data
         opengato import minari:D4RL/door/human-v2
         opengato import lerobot:downloads/pick --task mine/pick
+        opengato import folder:pictures --task caption/mine
     """
 
     name: Annotated[str | None, Positional, arg(metavar="NAME|FORMAT:PLACE", help_behavior_hint="")] = None
@@ -83,7 +84,7 @@ class Import:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Export:
-    """Write a store in another format: `minari`, `lerobot` (version 3) or `hf` (parquet).
+    """Write a store in another format: `minari`, `lerobot` (version 3), `hf` (parquet), or documents as a `folder`.
 
     For example:
         opengato export data/mine --to lerobot --out out/mine --fps 30 --video

@@ -41,7 +41,8 @@ def format_of(name: str) -> Format:
 def import_format(word: str, out: str | Path, labels: Labels | None = None) -> dict[str, Any]:
     """Write the episodes of `FORMAT:PLACE` to a new store in the folder `out`; returns a summary for `--json`.
 
-    The store is called after the task that was asked for, or after the place. FileExistsError if it is there.
+    The store is called after the task that was asked for, or after the place; where the format tells the episodes held
+    out from the others, it is two, `train` and `test`. FileExistsError if it is there.
 
     >>> import_format("lerobot:downloads/pick", "data", Labels(task="mine/pick"))
     {'source': 'lerobot:downloads/pick', 'out': 'data/pick', 'episodes': 50, 'tasks': ['mine/pick'], ...}
@@ -51,19 +52,29 @@ def import_format(word: str, out: str | Path, labels: Labels | None = None) -> d
     if not place:
         raise ValueError(f"received {word!r}, expected a format and what to read: {name}:FOLDER")
     folder = Path(out) / (labels.task.rpartition("/")[2] if labels.task else place_name(place))
-    with _whole(folder, word) as partial, Progress(*_COLUMNS) as progress:
+    with _whole(folder, word) as partial, Progress(*_COLUMNS) as progress, ExitStack() as stack:
         about = reader.about(place)
         bar = progress.add_task(f"importing {word}", total=None)
-        with StoreWriter(partial, {"source": word, **about}) as writer:
-            for episode in reader.read(place, labels):
-                writer.append([episode])
-                progress.update(bar, description=f"importing {word}: {len(writer)} episodes")
-            if not len(writer):
-                raise ValueError(f"{word!r} holds no episodes")
+        writers: dict[str, StoreWriter] = {}
+        for number, episode in enumerate(reader.read(place, labels), start=1):
+            split = reader.split(episode) or ""
+            if split not in writers:
+                extra = {"source": word, **about, **({"split": split} if split else {})}
+                writers[split] = stack.enter_context(StoreWriter(partial / split, extra))
+            writers[split].append([episode])
+            progress.update(bar, description=f"importing {word}: {number} episodes")
+        if not writers:
+            raise ValueError(f"{word!r} holds no episodes")
+        for writer in writers.values():
             writer.flush()
-            manifest = writer.manifest
-    counts = {key: manifest[key] for key in ("episodes", "steps", "bytes")}
-    return {"source": word, "out": str(folder), "licence": about["licence"], **counts, "tasks": [*manifest["tasks"]]}
+        manifests = {split: writer.manifest for split, writer in writers.items()}
+    counts = {key: sum(m[key] for m in manifests.values()) for key in ("episodes", "steps", "bytes")}
+    tasks = list(dict.fromkeys(task for m in manifests.values() for task in m["tasks"]))
+    done = {"source": word, "out": str(folder), "licence": about["licence"], **counts, "tasks": tasks}
+    if "" in manifests:
+        return done
+    sizes = {s: {key: manifests[s][key] for key in ("episodes", "bytes")} for s in SPLITS if s in manifests}
+    return {**done, "splits": sizes}
 
 
 def export_store(

@@ -128,7 +128,11 @@ def select_tasks(expression: str | Sequence[str], trained: Iterable[str] | None)
 
 def _matching(part: str, known: set[str] | None) -> list[str]:
     family, separator, _ = part.partition("/")
-    available = evaluator_of(part).tasks(family)
+    evaluator = evaluator_of(part)
+    available = evaluator.tasks(family)
+    if evaluator.from_stores:
+        own = (task for task in known or () if task.partition("/")[0] == family)
+        available = list(dict.fromkeys([*available, *sorted(own)]))
     if not separator:
         chosen = [task for task in available if known is None or task in known]
         if not chosen:

@@ -52,6 +52,8 @@ class Evaluator(ABC):
     """
 
     counted: str
+    from_stores = False
+    """Whether it measures held-out episodes of stores, and so tasks of a user's own, too."""
 
     @abstractmethod
     def families(self) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 from opengato.core.config import choose, plugin
 from opengato.core.episode import Episode
 from opengato.data.importing import corpora
-from opengato.data.store import EpisodeStore
+from opengato.data.store import MANIFEST, EpisodeStore, read_manifest
 from opengato.evaluators.contract import Settings
 
 BASELINES = "baselines.json"
@@ -35,10 +35,24 @@ def source_of(task_id: str) -> str:
 
 def not_imported(task_id: str, data: Path) -> str | None:
     """Why a task cannot be measured with the stores in folder `data`; None where it can."""
-    name = source_of(task_id)
-    if (data / name / "test").is_dir():
+    if _folder(task_id, data) is not None:
         return None
-    return f"its held-out data are not in {data / name}: run `opengato import {name} --out {data}`"
+    name = _source_by_task().get(task_id)
+    if name is not None:
+        return f"its held-out data are not in {data / name}: run `opengato import {name} --out {data}`"
+    return (
+        f"no corpus has it, and no store in {data} holds episodes of it that are held out: import yours with `opengato "
+        f"import folder:PLACE --task {task_id} --out {data}`"
+    )
+
+
+def _folder(task_id: str, data: Path) -> Path | None:
+    """Where the splits of a task lie, if its held-out one is there: a corpus, or what a user imported."""
+    name = _source_by_task().get(task_id)
+    if name is not None:
+        return data / name if (data / name / "test").is_dir() else None
+    manifests = sorted(data.glob(f"*/test/{MANIFEST}"))
+    return next((path.parents[1] for path in manifests if task_id in read_manifest(path.parent)["tasks"]), None)
 
 
 def held_out_episodes(
@@ -63,15 +77,16 @@ def num_held_out(task_id: str, settings: Settings) -> int:
 
 
 def _store(task_id: str, data: Path, split: str) -> EpisodeStore:
-    why = not_imported(task_id, data)
-    if why is not None:
-        raise ValueError(f"{task_id}: {why}")
-    return EpisodeStore(data / source_of(task_id) / split)
+    folder = _folder(task_id, data)
+    if folder is None:
+        raise ValueError(f"{task_id}: {not_imported(task_id, data)}")
+    return EpisodeStore(folder / split)
 
 
 def baselines(task_id: str) -> dict[str, float]:
     """What simple methods reach on the held-out episodes of a task, by name: `sources/NAME/baselines.json`."""
-    path = Path(str(importlib.resources.files("opengato") / "sources" / source_of(task_id) / BASELINES))
+    name = _source_by_task().get(task_id)
+    path = Path(str(importlib.resources.files("opengato") / "sources" / (name or "") / BASELINES))
     if not path.is_file():
         return {}
     return json.loads(path.read_text(encoding="utf-8"))["tasks"].get(task_id, {})

@@ -22,6 +22,7 @@ from PIL import Image
 
 from opengato.core.episode import ArraySpec, Episode, objects
 from opengato.core.picture import decoded
+from opengato.sources import Split
 
 OURS = "opengato"  # the key of what other programs need not know
 
@@ -55,6 +56,8 @@ class Format(ABC):
 
     title: str
     """What it is, in a few words."""
+    documents_only = False
+    """Whether it can hold only documents: one step that writes a text, having seen one thing or none."""
 
     @abstractmethod
     def about(self, place: str) -> dict[str, Any]:
@@ -63,6 +66,10 @@ class Format(ABC):
     @abstractmethod
     def read(self, place: str, labels: Labels) -> Iterator[Episode]:
         """The episodes at `place`, in order; ValueError for what is not there or is of another version."""
+
+    def split(self, episode: Episode) -> Split | None:
+        """The part that an episode belongs to, where a format tells those for training from those held out."""
+        return None
 
     @abstractmethod
     def write(self, episodes: Iterable[Episode], folder: Path, options: Options) -> None:
@@ -109,10 +116,10 @@ def pixels(values: Any, spec: ArraySpec) -> np.ndarray:
     """Pictures of an episode as (S, H, W, 3), encoded ones decoded; ValueError if their sizes differ."""
     if isinstance(values, np.ndarray) and values.dtype != object:
         return values
-    decoded = [np.asarray(decoded(value)) for value in values]
-    if len({array.shape for array in decoded}) > 1:
+    arrays = [np.asarray(decoded(value)) for value in values]
+    if len({array.shape for array in arrays}) > 1:
         raise ValueError(f"{spec.name!r} holds pictures of several sizes, and this format keeps one size")
-    return np.stack(decoded)
+    return np.stack(arrays)
 
 
 def png(array: np.ndarray) -> bytes:

@@ -32,6 +32,7 @@ class Evaluator(contract.Evaluator):
     """
 
     counted = "answer"
+    from_stores = True
 
     def families(self) -> list[str]:
         return ["emotion", "label", "sentiment", "sound", "topic", "video"]

@@ -32,6 +32,7 @@ class Evaluator(contract.Evaluator):
     """
 
     counted = "bytes"
+    from_stores = True
 
     def families(self) -> list[str]:
         return ["text"]
