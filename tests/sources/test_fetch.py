@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import shutil
@@ -139,3 +140,9 @@ def test_empty_lists_of_debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_unknown_registry() -> None:
     with pytest.raises(ValueError, match="must be one of"):
         Package(registry="cpan", name="x", version="1", sha256="", licence="")  # ty: ignore[invalid-argument-type]
+
+
+def test_a_name_with_an_owner_is_one_folder(tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(fetch._CLIENTS, "npm", lambda name, version, folder: Path(shutil.copy(archive, folder)))
+    owned = dataclasses.replace(package(archive), registry="npm", name="@owner/thing")
+    assert fetch_package(owned, tmp_path).parent == tmp_path / "npm" / "@owner+thing-1.0"
