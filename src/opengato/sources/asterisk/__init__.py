@@ -11,6 +11,7 @@ from opengato import sources
 from opengato.core.episode import Episode
 from opengato.sources import speech
 from opengato.sources.fetch import Package
+from opengato.sources.recordings import UnfitError
 
 VERSION = "1.6.1-1"
 TEST_SHARE = 0.12
@@ -60,7 +61,8 @@ class Source(sources.Source):
     card = sources.SourceCard(
         name="asterisk",
         title="Asterisk core sounds 1.6.1",
-        what="WHAT",
+        what="2,428 recordings, 86 minutes: 497 in English, 437 in Spanish, 460 in French, 527 in Italian, 507 in "
+        "Russian; telephone band, one speaker a language",
         tasks=("speech/asterisk", *(f"speech/asterisk-{language}" for language in PINNED if language != "en")),
         licence="CC-BY-SA-3.0 (Digium and the speakers; Russian CC-BY-3.0)",
         split="by sentence: those that share three quarters of their words are one; about 12 % of the sentences of two "
@@ -95,7 +97,7 @@ def _prompts(language: str, sounds: Path, listing: Path) -> Iterator[tuple[sourc
             episode = speech.spoken(
                 task, sentence, path, source="asterisk", item=name, concept=concepts[sentence], speaker=sounds.name
             )
-        except speech.UnfitError:
+        except UnfitError:
             continue
         told.add(sentence)
         single = " " not in sentence
