@@ -43,7 +43,7 @@ class Source(sources.Source):
     card = sources.SourceCard(
         name="freepats",
         title="Freepats 20060219",
-        what="399 notes of ten families of instruments, cut after four seconds, 6.3 minutes in all; a few are synthetic",
+        what="399 notes of ten families of instruments, cut after four seconds, 6.3 minutes in all; some synthetic",
         tasks=("sound/freepats",),
         licence="GPL-2.0-or-later, with an exception for music",
         split="by instrument, about 20 % test: those of the test are never heard in training",
