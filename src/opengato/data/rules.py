@@ -28,6 +28,9 @@ class Rules:
     return. `pairs` [5] captioned pictures are joined to one document. `returns` adds the last reward and the return to
     go to each observation; with `predict_returns` the latter is not observed but predicted, before each action.
     `instructions` is the share of documents that keep their instruction.
+
+    `vary_sounds` is the share of documents whose sounds are made different (`data/sounds.py`); `join_sounds` is the
+    share of recordings that are followed by another one of their task, and the text of both, where a row has room.
     """
 
     prompt: float = 0.0
@@ -39,9 +42,11 @@ class Rules:
     returns: bool = False
     predict_returns: bool = False
     instructions: float = 1.0
+    vary_sounds: float = 0.0
+    join_sounds: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("prompt", "prompt_ends", "instructions"):
+        for name in ("prompt", "prompt_ends", "instructions", "vary_sounds", "join_sounds"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"`{name}` is {getattr(self, name)}, expected a share from 0 to 1")
         if not 0 < self.prompt_length < 1:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from opengato.core.episode import Episode, document
 from opengato.core.sound import read_sound
@@ -29,16 +30,15 @@ def transcript(text: str) -> str:
     return " ".join(word.strip("'") for word in text.split() if word.strip("'"))
 
 
-def spoken(task: str, text: str, path: Path, *, answer: str | None = None, **about: str) -> Episode:
-    """Write down `text`, having heard the sound at `path`; or write `answer`, where that is asked by an instruction.
+def spoken(task: str, text: str, path: Path, **about: Any) -> Episode:
+    """Write down `text`, having heard the sound at `path`.
 
     UnfitError as in `compact`, and where the text is too long for the sound.
     """
     sound, seconds = compact(read_sound(path.read_bytes(), RATE), LONGEST)
     if len(text) > FASTEST * seconds:
         raise UnfitError(f"{len(text)} characters in {seconds:.1f} seconds: {text!r}")
-    about.setdefault("instruction", INSTRUCTION)
-    return document(task, text if answer is None else answer, audio=sound, **about)
+    return document(task, text, audio=sound, instruction=INSTRUCTION, **about)
 
 
 def concepts(sentences: Iterable[str]) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -63,7 +64,13 @@ class Source(sources.Source):
                 chosen, pool.map(_spoken, [said for said, _ in chosen]), strict=True
             ):
                 sound, _ = compact(read_sound(wave, RATE), speech.LONGEST)
-                facts = {"source": self.card.name, "work": work, "concept": said, "voice": voice, "program": version}
+                facts: dict[str, Any] = {
+                    "source": self.card.name,
+                    "work": work,
+                    "concept": said,
+                    "voice": voice,
+                    "program": version,
+                }
                 episode = document("speech/espeak", said, audio=sound, instruction=speech.INSTRUCTION, **facts)
                 yield sources.split_of(work), episode
 

@@ -20,7 +20,7 @@ class Source(sources.Source):
     card = sources.SourceCard(
         name="filletscs",
         title="Fish Fillets - Next Generation, spoken in Czech",
-        what="WHAT",
+        what="1,633 lines of a comic dialogue, 93 minutes, by several actors, theatrical and with some effects",
         tasks=("speech/filletscs",),
         licence="GPL-2.0-or-later",
         split="whole levels of the game, the same as those of the lines as text, about 10 % test; lines of a test "

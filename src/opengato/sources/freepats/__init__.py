@@ -6,6 +6,7 @@ import re
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -71,7 +72,7 @@ class Source(sources.Source):
                     sound, _ = compact(resample(samples_N, rate, RATE)[: SECONDS * RATE], SECONDS)
                 except UnfitError:
                     continue
-                facts = {"source": self.card.name, "item": f"{path.stem} {number}", "concept": concept}
+                facts: dict[str, Any] = {"source": self.card.name, "item": f"{path.stem} {number}", "concept": concept}
                 yield (
                     sources.split_of(f"freepats {concept}", TEST_SHARE),
                     document("sound/freepats", name, audio=sound, instruction=named(NAMES), **facts),

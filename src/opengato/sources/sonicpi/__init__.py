@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from opengato import sources
 from opengato.core.episode import Episode, document
@@ -64,7 +65,7 @@ class Source(sources.Source):
                 continue
             sound, _ = compact(read_sound(path.read_bytes(), RATE)[: SECONDS * RATE], SECONDS)
             concept = path.stem.rstrip("0123456789")
-            facts = {"source": self.card.name, "item": path.stem, "concept": concept}
+            facts: dict[str, Any] = {"source": self.card.name, "item": path.stem, "concept": concept}
             yield (
                 sources.split_of(concept, TEST_SHARE),
                 document("sound/sonicpi", name, audio=sound, instruction=named(NAMES), **facts),
