@@ -6,6 +6,7 @@ Letters: N samples, C channels.
 from __future__ import annotations
 
 import io
+import wave
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ def read_sound(data: bytes, rate: int) -> np.ndarray:
     silent; where that leaves nothing because they cancel, the loudest is taken. ValueError where there is no sound
     track, no sample, or what cannot be decoded; ImportError says how to get PyAV.
     """
-    samples_CN, own_rate = _decode(data)
+    samples_CN, own_rate = _plain(data) or _decode(data)
     if not np.isfinite(samples_CN).all():
         raise ValueError(f"a sound of {len(data)} bytes holds samples that are not finite numbers; export it again")
     return resample(mix(samples_CN), own_rate, rate)
@@ -52,6 +53,19 @@ def resample(samples_N: np.ndarray, own_rate: int, rate: int) -> np.ndarray:
     resampler = av.AudioResampler(format="fltp", layout="mono", rate=rate)
     frames = [*resampler.resample(frame), *resampler.resample(None)]
     return np.concatenate([part.to_ndarray()[0] for part in frames])[: -(-len(samples_N) * rate // own_rate)]
+
+
+def _plain(data: bytes) -> tuple[np.ndarray, int] | None:
+    """A WAV of 16 bits, read a hundred times as fast; None for anything else, and for what is broken."""
+    try:
+        with wave.open(io.BytesIO(data)) as file:
+            count, channels, rate = file.getnframes(), file.getnchannels(), file.getframerate()
+            samples = np.frombuffer(file.readframes(count), "<i2") if file.getsampwidth() == 2 else np.zeros(0)
+    except (wave.Error, EOFError, ValueError):
+        return None
+    if len(samples) != count * channels or count == 0:
+        return None
+    return (samples.reshape(-1, channels).T / np.float32(2**15)).astype(np.float32), rate
 
 
 def _decode(data: bytes) -> tuple[np.ndarray, int]:

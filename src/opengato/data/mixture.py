@@ -23,6 +23,7 @@ from opengato.data.documents import Document, DocumentMaker, is_text
 from opengato.data.packing import Rows
 from opengato.data.returns import expert_returns, good_enough
 from opengato.data.rules import Prompter, Rules
+from opengato.data.sounds import SLOWER, can_join, joined, varied
 from opengato.data.store import EpisodeStore
 
 MIN_GAP = 16  # slots; a shorter stretch of text teaches too little to be worth a begin marker
@@ -175,8 +176,9 @@ class Source:
             return self._maker.make(episode, limit, generator)
         if self.rules.instructions < 1 and generator.random() >= self.rules.instructions:
             episode = replace(episode, instruction="")
+        episode = self._heard(index, episode, limit, generator)
         if self.rules.pairs > 1:
-            others = self._others(index, generator)
+            others = self._others(index, self.rules.pairs - 1, generator)
             return self._maker.make_joined([episode, *(self._varied(other, generator) for other in others)], limit)
         if self._prompter is not None and generator.random() < self.rules.prompt:
             prompted = self._prompter.document(index, episode, limit, generator)
@@ -184,11 +186,21 @@ class Source:
                 return prompted
         return self._maker.make(episode, limit, generator)
 
-    def _others(self, index: int, generator: np.random.Generator) -> list[int]:
-        """Different episodes of the same task, to be joined with one: fewer than `pairs` - 1 if it has no more."""
+    def _heard(self, index: int, episode: Episode, limit: int, generator: np.random.Generator) -> Episode:
+        """An episode with its sounds as the rules have them."""
+        if self.rules.join_sounds > 0 and generator.random() < self.rules.join_sounds and can_join(episode):
+            for other in self._others(index, 1, generator):
+                both = joined(episode, self.read(other), generator)
+                episode = both if SLOWER * self._maker.length(both) <= limit else episode
+        if self.rules.vary_sounds > 0 and generator.random() < self.rules.vary_sounds:
+            episode = varied(episode, generator)
+        return episode
+
+    def _others(self, index: int, wanted: int, generator: np.random.Generator) -> list[int]:
+        """So many different episodes of the same task, to be joined with one: fewer if it has no more."""
         task = self.tasks.index(self.store.task(index))
         peers = self._episodes[task][self._episodes[task] != index]
-        count = min(self.rules.pairs - 1, len(peers))
+        count = min(wanted, len(peers))
         return generator.choice(peers, count, replace=False).tolist()
 
     def phase(self, generator: np.random.Generator) -> float:
