@@ -7,6 +7,7 @@ Letters: H height, W width, C channels (red, green, blue, alpha).
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 
@@ -112,6 +113,13 @@ def flow_between(
             place = (row_HW.clip(0, height - 1).astype(int), column_HW.clip(0, width - 1).astype(int))
             seen_HW &= next_owner_HW[place] == owner_HW
     return flow.astype(np.float32), seen_HW
+
+
+def as_png(pixels: np.ndarray) -> bytes:
+    """A frame as the bytes of a PNG."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def grid(size: tuple[int, ...]) -> np.ndarray:
