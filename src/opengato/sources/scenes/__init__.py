@@ -15,18 +15,10 @@ import numpy as np
 
 from opengato import sources
 from opengato.core.episode import Episode, document
-from opengato.sources.emoji_sets import NAMES
-from opengato.sources.fetch import Package
+from opengato.sources.emoji_sets import GOOGLE, NAMES
 from opengato.sources.scenes.compose import Drawings, Scene, draw
 from opengato.sources.scenes.templates import ANSWERED_BY_NAME, TEMPLATES
 
-DRAWINGS = Package(
-    registry="npm",
-    name="emoji-datasource-google",
-    version="16.0.0",
-    sha256="fb5fd131b362aab7a55542d2a147a79708cce0a8b1c1bbacd470172708b5c438",
-    licence="MIT; drawings Apache-2.0",
-)
 TRAIN, TEST = 3000, 150  # questions of a template; of each of the two parts of its test
 SEED = 20
 PARTS = ("train", "test", "new")
@@ -47,12 +39,12 @@ class Source(sources.Source):
         licence="drawings Apache-2.0 (Noto, Google); names MIT (emojibase); composed by opengato",
         split=f"{TEST} other scenes of known things a template, and {TEST} (`-new`) of things whose concept is held "
         "out, as in `emoji`; what asks for a name has no `-new`, since nobody can say a name never heard",
-        packages=(DRAWINGS, NAMES),
+        packages=(GOOGLE, NAMES),
         synthetic=True,
     )
 
     def read(self, roots: Mapping[str, Path]) -> Iterator[tuple[sources.Split, Episode]]:
-        drawings = {part: Drawings(roots[DRAWINGS.name], roots[NAMES.name], part == "new") for part in PARTS}
+        drawings = {part: Drawings(roots[GOOGLE.name], roots[NAMES.name], part == "new") for part in PARTS}
         for part in PARTS:
             for number, (name, template) in enumerate(TEMPLATES.items()):
                 if part == "new" and name in ANSWERED_BY_NAME:

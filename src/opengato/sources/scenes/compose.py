@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,16 +16,14 @@ from opengato.sources.emoji_sets import catalogue
 from opengato.sources.pictures import concept
 
 # Things with one look, one name and a regular plural. Which of them are held out, `split_of` says.
-THINGS: tuple[str, ...] = tuple(
-    (
-        "airplane anchor avocado axe backpack balloon banana basket bell bicycle broom bus butterfly cactus camel camera "
-        "candle carrot castle cat chair cookie cow crab crown dog dolphin door doughnut dress drum duck eggplant elephant "
-        "frog giraffe guitar hamburger hammer hedgehog helicopter horse house kangaroo key kite lemon lobster lollipop "
-        "magnet mirror mushroom octopus owl parachute peacock pear pencil penguin pig pineapple pizza rabbit rocket rose "
-        "shield snail snake spider squid strawberry sunflower taco teapot tractor trophy trumpet turtle umbrella violin "
-        "volcano watermelon whale zebra"
-    ).split()
-)
+THINGS: Sequence[str] = (
+    "airplane anchor avocado axe backpack balloon banana basket bell bicycle broom bus butterfly cactus camel camera "
+    "candle carrot castle cat chair cookie cow crab crown dog dolphin door doughnut dress drum duck eggplant elephant "
+    "frog giraffe guitar hamburger hammer hedgehog helicopter horse house kangaroo key kite lemon lobster lollipop "
+    "magnet mirror mushroom octopus owl parachute peacock pear pencil penguin pig pineapple pizza rabbit rocket rose "
+    "shield snail snake spider squid strawberry sunflower taco teapot tractor trophy trumpet turtle umbrella violin "
+    "volcano watermelon whale zebra"
+).split()
 COLOURS = {
     "red": (225, 40, 40),
     "orange": (245, 140, 30),
