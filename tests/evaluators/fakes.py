@@ -7,13 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from opengato.agent.generate import Written
 from opengato.core.episode import ArraySpec, Episode
 from opengato.core.serialize import Codec, Layout, Role, Serializer
 from opengato.modalities.text import TextCodec
 from opengato.rollout import ExpertPolicy
 
 TEXT = ArraySpec(name="text", kind="text", dtype="str")
-ROUTES = {"instruction": "text", "observation/image": "image", "action/text": "text"}
+ROUTES = {
+    "instruction": "text",
+    "observation/text": "text",
+    "observation/image": "image",
+    "action/text": "text",
+}
 BEGIN, END = 257, 256
 
 
@@ -45,7 +51,8 @@ class OneRowCodec(ByteCodec):
 class FakeAgent(ExpertPolicy):
     """Acts as the expert, writes a fixed line, and gives each row of a document the nats that `nats` says.
 
-    `nats(episode, rows)` gets a document and the rows (n,) it predicts, its end included, and returns (n,) nats.
+    `nats(episode, rows)` gets a document and the rows (n,) it predicts last, its end included, and returns (n,) nats.
+    It answers an episode with `says(episode)`, which ends if it has no more letters than it may have tokens.
     """
 
     num_parameters = 1_234_567
@@ -57,10 +64,12 @@ class FakeAgent(ExpertPolicy):
         context: int = 64,
         codec: Codec | None = None,
         card: dict[str, Any] | None = None,
+        says: Callable[[Episode], str] = lambda _: "",
     ) -> None:
         super().__init__()
         self.context = context
         self.nats = nats
+        self.says = says
         self.card = card or {"recipe": "fake", "tasks": []}
         self.codec = codec or TextCodec()
         self.serializer = Serializer(
@@ -72,6 +81,9 @@ class FakeAgent(ExpertPolicy):
         self.asked += episodes
         return [np.asarray(self.nats(e, self.rows(written(e))), np.float32) for e in episodes]
 
+    def answer(self, episode: Episode, max_new_tokens: int = 64) -> Written:
+        return Written(text=self.says(episode), stopped=len(self.says(episode)) <= max_new_tokens)
+
     def rows(self, text: str) -> np.ndarray:
         return self.codec.encode([text], TEXT, "action")[0]
 
@@ -80,6 +92,6 @@ class FakeAgent(ExpertPolicy):
 
 
 def written(episode: Episode) -> str:
-    """The text that a document writes."""
+    """The text that a document writes last."""
     (values,) = episode.actions.values()
-    return str(values[0])
+    return str(values[-1])

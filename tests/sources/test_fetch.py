@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import shutil
@@ -157,3 +158,9 @@ def test_a_wheel_is_asked_for_and_unpacked(tmp_path: Path, monkeypatch: pytest.M
     assert (root / "thing/data/film.mp4").read_bytes() == b"film"
     assert "--only-binary" in asked[0]
     assert "thing==1.0" in asked[0]
+
+
+def test_a_name_with_an_owner_is_one_folder(tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(fetch._CLIENTS, "npm", lambda name, version, folder: Path(shutil.copy(archive, folder)))
+    owned = dataclasses.replace(package(archive), registry="npm", name="@owner/thing")
+    assert fetch_package(owned, tmp_path).parent == tmp_path / "npm" / "@owner+thing-1.0"

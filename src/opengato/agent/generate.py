@@ -5,6 +5,7 @@ Letters: B rows, T slots, N last positions of each row, D width.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 from opengato.agent.inputs import TEXT, read
 from opengato.agent.slots import slots_of
 from opengato.core.backbone import CachedBackbone
-from opengato.core.episode import ArraySpec
+from opengato.core.episode import ArraySpec, Episode
 from opengato.core.modality import Sampling
 from opengato.core.sequence import TokenSequence
 
@@ -98,6 +99,14 @@ class Decoding:
         )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Written:
+    """A text that an agent wrote, and whether it ended it by itself."""
+
+    text: str
+    stopped: bool
+
+
 def generate(
     agent: Agent,
     inputs: list[Any] | str,
@@ -107,17 +116,41 @@ def generate(
 ) -> str:
     """Write text after `inputs` (see `inputs.read`): strings alone are continued. Stops at the end marker."""
     inputs = [inputs] if isinstance(inputs, str) else list(inputs)
+    return write(agent, read(agent, inputs), max_new_tokens, sampling, window).text
+
+
+def answer(agent: Agent, episode: Episode, max_new_tokens: int = 64, sampling: Sampling | None = None) -> Written:
+    """What the agent writes in place of the last action of `episode`, a text, given all that comes before it."""
+    (spec,) = episode.action_specs.values()
+    if spec.kind != TEXT.kind:
+        raise ValueError(f"an episode of {episode.task!r} is answered with {spec.kind}; expected one that writes text")
+    sequence = agent.serializer.episode(episode)
+    given_T = ~(sequence.predict_T & (sequence.step_T == episode.num_steps - 1))
+    return write(agent, sequence.take(given_T), max_new_tokens, sampling)
+
+
+def write(
+    agent: Agent,
+    given: TokenSequence,
+    max_new_tokens: int = 64,
+    sampling: Sampling | None = None,
+    window: int | None = None,
+) -> Written:
+    """Go on from a sequence with a text, up to its end marker or `max_new_tokens`."""
     serializer = agent.serializer
     decoding = Decoding(agent, 1, window)
     name = serializer.layout.modality("action", TEXT)
     sampling = sampling or Sampling()
-    h_BD = decoding.feed([0], [read(agent, inputs)])
+    step = max(int(given.step_T[-1]), 0)
+    h_BD = decoding.feed([0], [given])
     end = serializer.codecs[name].encode([""], TEXT, "action")[0]
     written: list[np.ndarray] = []
-    for _ in range(max_new_tokens):
+    stopped = False
+    while not stopped and len(written) < max_new_tokens:
         token = decoding.sample(h_BD, name, TEXT, sampling)
-        if np.array_equal(token, end):
-            break
-        written.append(token)
-        h_BD = decoding.feed([0], [decoding.sequence(name, 0, token, step=0)])
-    return serializer.codecs[name].decode(np.concatenate(written), TEXT) if written else ""
+        stopped = np.array_equal(token, end)
+        if not stopped:
+            written.append(token)
+            h_BD = decoding.feed([0], [decoding.sequence(name, 0, token, step=step)])
+    text = serializer.codecs[name].decode(np.concatenate(written), TEXT) if written else ""
+    return Written(text=text, stopped=stopped)

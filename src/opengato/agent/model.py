@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from opengato.agent import generate, likelihood
+from opengato.agent.generate import Written
 from opengato.agent.policy import AgentPolicy, Limits, SinglePolicy
 from opengato.core.backbone import Backbone
 from opengato.core.batch import PackedBatch
@@ -151,6 +152,10 @@ class Agent(nn.Module):
         generator = torch.Generator(device=self.device).manual_seed(seed)
         sampling = Sampling(temperature=temperature, top_p=top_p, top_k=top_k, generator=generator)
         return generate.generate(self, inputs, max_new_tokens, sampling, window)
+
+    def answer(self, episode: Episode, max_new_tokens: int = 64) -> Written:
+        """What it writes, greedily, in place of the last action of `episode`, having read all that comes before."""
+        return generate.answer(self, episode, max_new_tokens)
 
     def log_likelihood(self, episodes: list[Episode]) -> list[np.ndarray]:
         """Negative log-likelihood (nats) of each predicted position of each episode, in order."""

@@ -23,7 +23,7 @@ from opengato.agent.files import load_agent
 from opengato.agent.model import Agent
 from opengato.core.config import plugins
 from opengato.envs import family_of, find_task
-from opengato.evaluators import describe, evaluator_of, run_task, select_tasks, versions
+from opengato.evaluators import describe, evaluator_of, run_task, versions
 from opengato.evaluators.contract import Settings
 from opengato.evaluators.demo_page import Caption, Clip, Passage, Show, page
 from opengato.evaluators.heldout import TEXTS, held_out_pictures, held_out_tasks, held_out_text
@@ -127,8 +127,7 @@ def even_steps(total: int, wanted: int) -> list[int]:
 
 def documents_of(agent: Agent, family: str) -> list[str]:
     """What of a family of documents the agent was trained on and can be measured on."""
-    known = {task.partition("/")[0] for task in agent.card.get("tasks", ())}
-    return select_tasks(family, agent.card["tasks"]) if family in known and held_out_tasks(family) else []
+    return [task for task in held_out_tasks(family) if task in agent.card.get("tasks", ())]
 
 
 def record(

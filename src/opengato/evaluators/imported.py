@@ -7,10 +7,13 @@ import importlib.resources
 import json
 from pathlib import Path
 
+import numpy as np
+
 from opengato.core.config import choose, plugin
 from opengato.core.episode import Episode
 from opengato.data.importing import corpora
 from opengato.data.store import EpisodeStore
+from opengato.evaluators.contract import Settings
 
 BASELINES = "baselines.json"
 
@@ -38,13 +41,32 @@ def not_imported(task_id: str, data: Path) -> str | None:
     return f"its held-out data are not in {data / name}: run `opengato import {name} --out {data}`"
 
 
-def held_out_episodes(task_id: str, data: Path, split: str = "test") -> list[Episode]:
-    """The episodes of a task that no training saw (or those it may see, with `split` "train"), in the store's order."""
+def held_out_episodes(
+    task_id: str, data: Path, split: str = "test", documents: int | None = None, seed: int = 0
+) -> list[Episode]:
+    """The episodes of a task that no training saw (or those it may see, with `split` "train"), in the store's order.
+
+    With `documents`, at most so many, drawn by `seed`: the first of a store may all have one label.
+    """
+    store = _store(task_id, data, split)
+    found = np.flatnonzero([store.task(index) == task_id for index in range(len(store))])
+    if documents is not None and documents < len(found):
+        found = np.sort(np.random.default_rng(seed).permutation(found)[:documents])
+    return [store[int(index)] for index in found]
+
+
+def num_held_out(task_id: str, settings: Settings) -> int:
+    """How many held-out episodes of a task there are to measure."""
+    store = _store(task_id, settings.data, "test")
+    found = sum(store.task(index) == task_id for index in range(len(store)))
+    return found if settings.documents is None else min(found, settings.documents)
+
+
+def _store(task_id: str, data: Path, split: str) -> EpisodeStore:
     why = not_imported(task_id, data)
     if why is not None:
         raise ValueError(f"{task_id}: {why}")
-    store = EpisodeStore(data / source_of(task_id) / split)
-    return [store[index] for index in range(len(store)) if store.task(index) == task_id]
+    return EpisodeStore(data / source_of(task_id) / split)
 
 
 def baselines(task_id: str) -> dict[str, float]:

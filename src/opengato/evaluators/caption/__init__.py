@@ -7,13 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from opengato.agent.model import Agent
-from opengato.core.episode import Episode
 from opengato.evaluators import contract
+from opengato.evaluators.choosing import CHOICES, log_probabilities, pointwise_information, rank_of
 from opengato.evaluators.heldout import Picture, held_out_pictures, held_out_tasks
 from opengato.evaluators.report import TaskResult
 from opengato.evaluators.statistics import bootstrap_mean, proportion
 
-CHOICES = 16
 METRIC = f"right caption of {CHOICES}"
 
 
@@ -78,18 +77,3 @@ def choices(pictures: list[Picture], index: int, rng: np.random.Generator) -> li
         raise ValueError(f"{len(others) + 1} different captions are held out, expected at least {CHOICES}")
     chosen = [own, *(others[i] for i in rng.choice(len(others), CHOICES - 1, replace=False))]
     return [chosen[i] for i in rng.permutation(CHOICES)]
-
-
-def pointwise_information(given: np.ndarray) -> np.ndarray:
-    """log p(caption | picture) - log p(caption) of log p(caption | picture), pictures in rows, captions in columns."""
-    return given - (np.logaddexp.reduce(given, axis=0) - np.log(len(given)))
-
-
-def log_probabilities(agent: Agent, documents: list[Episode]) -> list[float]:
-    """log p of what each document writes, in nats, summed over its rows."""
-    return [-float(np.sum(nats, dtype=np.float64)) for nats in agent.log_likelihood(documents)]
-
-
-def rank_of(right: int, scores: list[float]) -> int:
-    """How many choices come before `right`: better ones, and equal ones with a smaller index."""
-    return sum(s > scores[right] or (s == scores[right] and i < right) for i, s in enumerate(scores))

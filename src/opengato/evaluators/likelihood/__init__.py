@@ -11,8 +11,10 @@ import numpy as np
 
 from opengato.agent.model import Agent
 from opengato.evaluators import contract
-from opengato.evaluators.heldout import held_out_tasks, held_out_text
+from opengato.evaluators.heldout import TEXTS, held_out_tasks, held_out_text
+from opengato.evaluators.imported import held_out_episodes, imported_tasks, not_imported
 from opengato.evaluators.likelihood.windows import TextWindows
+from opengato.evaluators.replies import answer_of
 from opengato.evaluators.report import TaskResult
 from opengato.evaluators.statistics import bootstrap_ratio
 
@@ -25,7 +27,8 @@ class Evaluator(contract.Evaluator):
 
     The text is read in windows that fit the agent's context and overlap by half, so that all but the first tokens see
     at least half a context; each byte is scored in exactly one window. The marker that ends a document is no byte and
-    not scored. Beside it: xz -9e of the same bytes, which starts knowing no language.
+    not scored. Beside it: xz -9e of the same bytes, which starts knowing no language. The text is that of the shipped
+    sample, or the held-out documents of an imported corpus, each read alone, which xz reads as one.
     """
 
     counted = "bytes"
@@ -34,15 +37,20 @@ class Evaluator(contract.Evaluator):
         return ["text"]
 
     def tasks(self, family: str) -> list[str]:
-        return held_out_tasks(family)
+        return sorted({*held_out_tasks(family), *imported_tasks(family)})
+
+    def unfit(self, task_id: str, settings: contract.Settings | None = None) -> str | None:
+        return None if task_id in TEXTS else not_imported(task_id, (settings or contract.Settings()).data)
 
     def num_samples(self, task_id: str, settings: contract.Settings) -> int | None:
-        return settings.documents
+        return settings.documents if task_id in TEXTS else None
 
     def measure(self, agent: Agent, task_id: str, settings: contract.Settings) -> Iterator[tuple[str, float]]:
         """`nats` and `bytes` of each window, in order."""
         windows = TextWindows(agent.serializer, agent.context)
-        pieces = itertools.islice(windows.cut(held_out_text(task_id)), settings.documents)
+        pieces = itertools.chain.from_iterable(map(windows.cut, texts_of(task_id, settings)))
+        if task_id in TEXTS:
+            pieces = itertools.islice(pieces, settings.documents)
         while batch := list(itertools.islice(pieces, BATCH)):
             documents = [piece.document(task_id) for piece in batch]
             for piece, nats in zip(batch, agent.log_likelihood(documents), strict=True):
@@ -56,7 +64,7 @@ class Evaluator(contract.Evaluator):
     def summarise(self, task_id: str, samples: contract.Samples, settings: contract.Settings) -> TaskResult:
         """Bits per byte over all windows, with a bootstrap interval over windows."""
         num_bytes = int(sum(samples["bytes"]))
-        scored = held_out_text(task_id).encode()[:num_bytes]
+        scored = "".join(texts_of(task_id, settings)).encode()[:num_bytes]
         rate = bootstrap_ratio(samples["nats"], samples["bytes"], np.random.default_rng(settings.seed))
         return TaskResult(
             task=task_id,
@@ -70,6 +78,14 @@ class Evaluator(contract.Evaluator):
             higher_is_better=False,
             notes={"bytes": f"{num_bytes:,}"},
         )
+
+
+def texts_of(task_id: str, settings: contract.Settings) -> list[str]:
+    """What is to be read: the text of the shipped sample, or documents, at most `settings.documents`."""
+    if task_id in TEXTS:
+        return [held_out_text(task_id)]
+    episodes = held_out_episodes(task_id, settings.data, documents=settings.documents, seed=settings.seed)
+    return [answer_of(episode) for episode in episodes]
 
 
 def xz_bits_per_byte(data: bytes) -> float:
