@@ -25,14 +25,14 @@ TAKES = 2  # films of a stamp that moves one way
 
 
 class Source(sources.Source):
-    """`video/composed`: "a cow, moving to the left", with its sound."""
+    """`caption/composed`: "a cow, moving to the left", with its sound."""
 
     card = sources.SourceCard(
         name="composed",
         title="Stamps that move and are heard",
         what="films of two seconds, 8 frames of 64x64, in which a stamp of Tux Paint moves one of four ways over a "
         "photograph, with the sound that the package has of it (animals, instruments, tools), and its caption",
-        tasks=("video/composed",),
+        tasks=("caption/composed",),
         licence=f"{LICENCE}; photographs GPL-2+ (MATE)",
         split="by what moves (`pictures.concept`) and by photograph, about 8 % test",
         packages=(STAMPS, PHOTOGRAPHS),
@@ -55,7 +55,7 @@ class Source(sources.Source):
                     yield (
                         split,
                         document(
-                            "video/composed",
+                            "caption/composed",
                             f"{caption}, moving {way}",
                             video=write_film(film(ground, cutout, way, generator), FPS),
                             audio=sound,
