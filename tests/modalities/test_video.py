@@ -5,6 +5,8 @@ Letters: N positions, F frames, D width.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -170,6 +172,27 @@ def test_an_encoder_sees_a_whole_film_also_in_a_context_that_is_shorter() -> Non
     with torch.inference_mode():
         expected = agent.backbone(agent.embed_slots(slots.payload, slots.slot_N, slots.local_BT), *slots.places)
     assert_close(Decoding(agent, 1).feed_for([0], [seen], len(seen)), expected)
+
+
+def test_a_path_its_bytes_and_an_array_are_read_alike(tmp_path: Path) -> None:
+    """A film as `agent.generate` takes it; its last place is predicted from, so every patch has a say."""
+    config = AgentConfig(
+        modalities={"text": text.Config(), "video": video.Config(frames=1, patch=8, max_side=16, fps=4)},
+        routes={"instruction": "text", "observation/video": "video", "action/text": "text"},
+        backbone=trunk(window=64),
+        context=48,
+        num_local=32,
+    )
+    torch.manual_seed(0)
+    agent = config.build().eval()
+    sharpen(agent, 0)
+    shown = noise(4, 16, 16)
+    path = tmp_path / "film.mkv"
+    path.write_bytes(film.write_film(shown, 4, lossless=True))
+    vectors = agent.embed([[given, "which way?"] for given in (shown, path, path.read_bytes(), shown[::-1])])
+    assert_close(torch.from_numpy(vectors[:3]), torch.from_numpy(vectors[:1]).expand(3, -1))
+    assert np.abs(vectors[3] - vectors[0]).max() > 1e-3
+    assert isinstance(agent.generate([path, "which way?"], max_new_tokens=3), str)
 
 
 def test_an_unknown_attention_is_refused() -> None:
