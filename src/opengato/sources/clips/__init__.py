@@ -65,8 +65,8 @@ class Source(sources.Source):
         name="clips",
         title="Pieces of eight real films",
         what="eight films of 104 seconds in all, cut into pieces of two seconds, 8 frames with a longer side of 96, "
-        "with their sound where they have one; a task to see that real films and their sounds get through, far too "
-        "small for any claim",
+        "with their sound where they have one: 134 to learn from, 12 held out; a task to see that real films and their "
+        "sounds get through, far too small for any claim",
         tasks=("video/clips",),
         licence="Big Buck Bunny CC-BY-3.0 (Blender Foundation); city CC0; the others as their packages",
         split="by time: the last fifth of each film is held out, so every film is known",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -21,6 +22,7 @@ SIDE, FRAMES, FPS, RATE = 64, 8, 4, 16_000
 LARGEST = 34  # pixels of a cut-out
 WAYS = {"to the right": (1, 0), "to the left": (-1, 0), "down": (0, 1), "up": (0, -1)}
 INSTRUCTION = "describe the film"
+THING = re.compile(r"(?:an?|the|two|some) [^.!?;]+", re.IGNORECASE)
 TAKES = 2  # films of a stamp that moves one way
 
 
@@ -31,7 +33,9 @@ class Source(sources.Source):
         name="composed",
         title="Stamps that move and are heard",
         what="films of two seconds, 8 frames of 64x64, in which a stamp of Tux Paint moves one of four ways over a "
-        "photograph, with the sound that the package has of it (animals, instruments, tools), and its caption",
+        "photograph, with the sound that the package has of it (animals, instruments, tools), and its caption; 688 "
+        "films of 86 stamps to learn from, 32 of four others held out: to see that a model looks and listens, not how "
+        "well in general",
         tasks=("caption/composed",),
         licence=f"{LICENCE}; photographs GPL-2+ (MATE)",
         split="by what moves (`pictures.concept`) and by photograph, about 8 % test",
@@ -81,9 +85,9 @@ def film(ground: np.ndarray, cutout: np.ndarray, way: str, generator: np.random.
 
 
 def caption_of(stamp: Stamp) -> str | None:
-    """The English caption without its full stop, begun in lower case; None where it is a sentence or long."""
+    """The English caption without its full stop, begun in lower case; None where it names nothing ("a ...")."""
     caption = stamp.captions["en"].strip().rstrip(".!")
-    if not caption or len(caption) > pictures.LONGEST_CAPTION or any(mark in caption for mark in ".!?;"):
+    if not THING.fullmatch(caption) or len(caption) > pictures.LONGEST_CAPTION:
         return None
     return caption[0].lower() + caption[1:]
 
