@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -31,7 +32,7 @@ CAPTIONS = {f"animals/{thing}{size}": f"A {size} {thing}." for thing in THINGS f
 
 
 class FewScenes(FlowScenes):
-    items: ClassVar[dict[Split, int]] = {"train": 6, "test": 2}
+    items: ClassVar[Mapping[Split, int]] = {"train": 6, "test": 2}
 
 
 @pytest.fixture(scope="module")

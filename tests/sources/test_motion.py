@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,7 +21,7 @@ NAMES = [f"{first} {second}" for first in FIRST for second in SECOND]
 
 
 class Few(Source):
-    pairs: ClassVar[dict[Split, int]] = {"train": 3, "test": 2}
+    pairs: ClassVar[Mapping[Split, int]] = {"train": 3, "test": 2}
 
 
 @pytest.fixture(scope="module")

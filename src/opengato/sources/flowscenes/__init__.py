@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -45,7 +46,7 @@ SPECS = {
 class Source(sources.Source):
     """`flow/flowscenes`: two pictures as observation, flow and what stays in sight as action."""
 
-    items: Mapping[sources.Split, int] = {"train": 600, "test": 60}
+    items: ClassVar[Mapping[sources.Split, int]] = {"train": 600, "test": 60}
     card = sources.SourceCard(
         name="flowscenes",
         title="Composed scenes with exact optical flow",
