@@ -62,18 +62,17 @@ class Decoding:
         last_BND = torch.zeros(len(rows), count, self.backbone.width, device=self.agent.device)
         first_B = torch.tensor([len(sequence) - count for sequence in sequences], device=self.agent.device)
         wanted_BN = first_B[:, None] + torch.arange(count, device=self.agent.device)
-        longest = max(len(sequence) for sequence in sequences)
+        # Embedded whole, since an embedder may look at all rows of a value; then read by pieces that the cache takes.
         slots = slots_of(sequences, self.agent.device)
-        # Embedded as a whole, whatever its length: some modalities look at all rows of a value at once.
         x_BTD = self.agent.embed_slots(slots.payload, slots.slot_N, slots.local_BT)
-        places = (slots.position_BT, slots.prompt_BT, slots.mask_BT)
-        for start in range(0, longest, limit):
+        for start in range(0, x_BTD.shape[1], limit):
             members = [b for b, sequence in enumerate(sequences) if len(sequence) > start]
-            x_part, *part = (t[members, start : start + limit] for t in (x_BTD, *places))
+            piece = (members, slice(start, start + limit))
             rows_B = torch.tensor([rows[b] for b in members], device=self.agent.device)
-            h_BTD = self.backbone.extend(x_part, *part, self.cache, rows_B)
+            places = (slots.position_BT[piece], slots.prompt_BT[piece], slots.mask_BT[piece])
+            h_BTD = self.backbone.extend(x_BTD[piece], *places, self.cache, rows_B)
             here_BN = wanted_BN[members] - start
-            within_BN = (here_BN >= 0) & (here_BN < part[-1].sum(1)[:, None])
+            within_BN = (here_BN >= 0) & (here_BN < slots.mask_BT[piece].sum(1)[:, None])
             found_BND = h_BTD[torch.arange(len(members))[:, None], here_BN.clamp(0, h_BTD.shape[1] - 1)]
             last_BND[members] = torch.where(within_BN[..., None], found_BND, last_BND[members])
         return last_BND

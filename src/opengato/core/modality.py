@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -39,11 +40,13 @@ class Sampling:
 
 
 class Modality(nn.Module, ABC):
-    """Embeds payload rows, scores them as targets, and samples them. The trunk never knows which modality it serves."""
+    """Embeds payload rows, scores them as targets, and samples them. The trunk never knows which modality it serves.
+
+    With `whole_values` the vector of a row depends on the other rows of its value, which come together and in order.
+    """
 
     codec: Codec
-    whole_values: bool = False
-    """Whether `embed` lets the rows of a value see one another, so that it must be given all of them at once."""
+    whole_values: ClassVar[bool] = False
 
     @abstractmethod
     def embed(self, payload_NP: Tensor) -> Tensor:

@@ -66,9 +66,9 @@ def _decode(data: bytes) -> tuple[np.ndarray, int]:
                 kinds = sorted({stream.type for stream in container.streams})
                 raise ValueError(f"{what} has no sound track: it holds {kinds or 'nothing'}")
             parts = [(_channels(frame), frame.sample_rate) for frame in container.decode(audio=0)]
-    except (av.FFmpegError, EOFError) as error:
+    except av.FFmpegError as error:
         raise ValueError(
-            f"{what} cannot be decoded: {error.strerror or error}; it is broken, or no WAV, FLAC, OGG, MP3, M4A or film"
+            f"{what} cannot be decoded: {error.strerror}; it is broken, or no WAV, FLAC, OGG, MP3, M4A or film"
         ) from error
     forms = {(len(samples_CN), rate) for samples_CN, rate in parts}
     if len(forms) > 1:

@@ -5,23 +5,22 @@ Letters: B rows, T slots, S places of the cache, D width, H heads, K head width.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import cast
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from opengato.core.backbone import CachedBackbone, LayeredBackbone
 from opengato.core.config import choose
 from opengato.nn.attention import attend, attention_weights, same_document, visible
+from opengato.nn.blocks import Block
 from opengato.nn.cache import RollingCache
-from opengato.nn.layers import ACTIVATIONS, Activation, DropPath, FeedForward, GatedFeedForward
-from opengato.nn.positions import rotary_angles, rotate
+from opengato.nn.layers import ACTIVATIONS, Activation
+from opengato.nn.positions import rotary_angles
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,40 +58,6 @@ class Config:
 
     def build(self) -> Decoder:
         return Decoder(self)
-
-
-class Block(nn.Module):
-    """x + attention(norm(x)), then x + feed-forward(norm(x))."""
-
-    def __init__(self, config: Config):
-        super().__init__()
-        self.heads = config.heads
-        self.norm_attention = nn.LayerNorm(config.width, bias=config.norm_bias)
-        self.qkv = nn.Linear(config.width, 3 * config.width, bias=False)
-        self.out = nn.Linear(config.width, config.width, bias=False)
-        self.norm_hidden = nn.LayerNorm(config.width, bias=config.norm_bias)
-        feed_forward = GatedFeedForward if config.gated else FeedForward
-        self.feed_forward = feed_forward(config.width, config.hidden, config.activation)
-        self.drop_path = DropPath(config.drop_path)
-        scale = 0.02 / math.sqrt(2 * config.depth)
-        for weight, std in ((self.qkv, 0.04), (self.out, scale), (self.feed_forward.out, scale)):
-            nn.init.normal_(weight.weight, std=std)
-
-    def forward(self, x_BTD: Tensor, angles: tuple[Tensor, Tensor], mask_BTS: Tensor) -> Tensor:
-        """The residual stream after this block, where nothing is cached."""
-        q, k, v = self.project(x_BTD, angles)
-        return self.finish(x_BTD, attend(q, k, v, mask_BTS))
-
-    def project(self, x_BTD: Tensor, angles: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys (both rotated) and values, each (B, H, T, K)."""
-        qkv = self.qkv(self.norm_attention(x_BTD))
-        q, k, v = rearrange(qkv, "b t (three h k) -> three b h t k", three=3, h=self.heads)
-        return rotate(q, angles), rotate(k, angles), v
-
-    def finish(self, x_BTD: Tensor, attended_BHTK: Tensor) -> Tensor:
-        """The residual stream after attention and feed-forward."""
-        x_BTD = x_BTD + self.drop_path(self.out(rearrange(attended_BHTK, "b h t k -> b t (h k)")))
-        return x_BTD + self.drop_path(self.feed_forward(self.norm_hidden(x_BTD)))
 
 
 class Decoder(CachedBackbone, LayeredBackbone):

@@ -11,9 +11,8 @@ import numpy as np
 from opengato import sources
 from opengato.core.episode import Episode
 from opengato.sources.answers import answered, dialogue, normalised, paired
-from opengato.sources.fetch import Package
+from opengato.sources.fillets_lines import FOLDER, PACKAGE, lines, split_of_level
 
-FOLDER = "usr/share/games/fillets-ng/script"
 LANGUAGES = {
     "bg": "Bulgarian",
     "cs": "Czech",
@@ -26,13 +25,10 @@ LANGUAGES = {
     "ru": "Russian",
     "sv": "Swedish",
 }
-_STRING = r'"((?:[^"\\]|\\.)*)"'
-LINE = re.compile(rf'dialogId\("([^"]+)",\s*"[^"]*",\s*{_STRING}\s*\)(?:\s*dialogStr\({_STRING}\))?')
 # One line of a script: the small or the big fish (m, v), or something else, says what has this name; then a number.
 SAYS = re.compile(r'\s*(?:add([mv])|(\w+):planDialog)\(.*?"([^"]+)"(\s*\.\.)?')
 # What may stand between two lines of one exchange.
 PAUSES = re.compile(r"\s*(?:adddel|plan\w+)\b.*|\s*(?:--.*)?")
-TEST_SHARE = 0.1
 
 
 class Source(sources.Source):
@@ -50,19 +46,11 @@ class Source(sources.Source):
         ),
         licence="GPL-2.0-or-later",
         split="whole levels of the game, about 10 % test; lines of a test level that come again elsewhere are left out",
-        packages=(
-            Package(
-                registry="debian",
-                name="fillets-ng-data",
-                version="1.0.1-1.1",
-                sha256="25de89afd8b1adf7bcace8290248a6a22c89cd42300317e69000e162c032cf84",
-                licence="GPL-2.0-or-later",
-            ),
-        ),
+        packages=(PACKAGE,),
     )
 
     def read(self, roots: Mapping[str, Path]) -> Iterator[tuple[sources.Split, Episode]]:
-        root = sources.require(roots["fillets-ng-data"] / FOLDER, "fillets")
+        root = sources.require(roots[PACKAGE.name] / FOLDER, "fillets")
         levels = sorted(path.parent for path in root.glob("*/dialogs_en.lua"))
         seen: set[tuple[str, str]] = set()
         held_out: set[str] = set()
@@ -83,11 +71,6 @@ class Source(sources.Source):
                         yield split, episode
 
 
-def split_of_level(level: str) -> sources.Split:
-    """The split of all that is said in a level, in whatever language."""
-    return sources.split_of(f"fillets {level}", TEST_SHARE)
-
-
 def _texts(side: Mapping[str, np.ndarray]) -> list[str]:
     return [text for values in side.values() for text in values]
 
@@ -97,8 +80,7 @@ def _translations(level: Path) -> Iterator[Episode]:
         path = level / f"dialogs_{language}.lua"
         if not path.exists():
             continue
-        for key, english, other in LINE.findall(path.read_text(encoding="utf-8")):
-            english, other = _plain(english), _plain(other)
+        for key, english, other in lines(path):
             if english and other and normalised(english) != normalised(other):
                 facts = {"source": "fillets", "level": level.name, "item": key}
                 into, out_of = f"translate/fillets-{language}-en", f"translate/fillets-en-{language}"
@@ -111,8 +93,7 @@ def _exchanges(level: Path) -> Iterator[Episode]:
     script = level / "code.lua"
     if not script.exists():
         return
-    lines = LINE.findall((level / "dialogs_en.lua").read_text(encoding="utf-8"))
-    words = {key: _plain(english) for key, english, _ in lines}
+    words = {key: english for key, english, _ in lines(level / "dialogs_en.lua")}
     exchange: list[tuple[str, str]] = []
     for line in [*script.read_text(encoding="utf-8", errors="replace").splitlines(), "end"]:
         match = SAYS.match(line)
@@ -127,7 +108,3 @@ def _exchanges(level: Path) -> Iterator[Episode]:
             if turns:
                 yield dialogue("chat/fillets", turns, source="fillets", level=level.name)
             exchange = []
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.replace('\\"', '"').replace("\\n", " ").split())

@@ -1,0 +1,90 @@
+"""Speech: greedy transcripts of held-out recordings, and how likely the true ones are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from opengato.agent.model import Agent
+from opengato.evaluators import contract
+from opengato.evaluators.imported import baselines, held_out_episodes, imported_tasks, not_imported, num_held_out
+from opengato.evaluators.replies import answer_nats, answer_of
+from opengato.evaluators.report import TaskResult
+from opengato.evaluators.statistics import bootstrap_ratio, proportion
+from opengato.sources.speech import transcript
+
+METRIC = "word error rate"
+LONGEST = 192  # tokens of a transcript
+
+
+class Evaluator(contract.Evaluator):
+    """WER = (words substituted + left out + put in) / words said, over all recordings; it may exceed 1.
+
+    `character error rate` is the same of letters and spaces. Both compare what `sources.speech.transcript` leaves of a
+    text: lower case, no punctuation. `bits per character` is of the true transcript and the marker that ends it,
+    teacher forced; `stops` is the share of transcripts that end by themselves within 192 tokens. Beside it: nothing
+    written, which leaves out every word.
+    """
+
+    counted = "words"
+
+    def families(self) -> list[str]:
+        return ["speech"]
+
+    def tasks(self, family: str) -> list[str]:
+        return imported_tasks(family)
+
+    def unfit(self, task_id: str, settings: contract.Settings | None = None) -> str | None:
+        return not_imported(task_id, (settings or contract.Settings()).data)
+
+    def num_samples(self, task_id: str, settings: contract.Settings) -> int:
+        return num_held_out(task_id, settings)
+
+    def measure(self, agent: Agent, task_id: str, settings: contract.Settings) -> Iterator[tuple[str, float]]:
+        """`word edits`, `words`, `character edits`, `characters`, `stopped`, `nats` of each recording."""
+        episodes = held_out_episodes(task_id, settings.data, documents=settings.documents, seed=settings.seed)
+        for episode in episodes:
+            answer = agent.answer(episode, LONGEST)
+            said, written = transcript(answer_of(episode)), transcript(answer.text)
+            yield "word edits", float(edits(written.split(), said.split()))
+            yield "words", float(len(said.split()))
+            yield "character edits", float(edits(written, said))
+            yield "characters", float(len(said))
+            yield "stopped", float(answer.stopped)
+        for nats in answer_nats(agent, episodes):
+            yield "nats", float(np.sum(nats, dtype=np.float64))
+
+    def summarise(self, task_id: str, samples: contract.Samples, settings: contract.Settings) -> TaskResult:
+        """Rates over all recordings, with bootstrap intervals over recordings."""
+        rng = np.random.default_rng(settings.seed)
+        bits = bootstrap_ratio(samples["nats"], samples["characters"], rng).scaled(0.0, math.log(2))
+        return TaskResult(
+            task=task_id,
+            metric=METRIC,
+            score=bootstrap_ratio(samples["word edits"], samples["words"], rng),
+            figures={
+                "character error rate": bootstrap_ratio(samples["character edits"], samples["characters"], rng),
+                "bits per character": bits,
+                "stops": proportion(int(sum(samples["stopped"])), len(samples["stopped"])),
+            },
+            references={"empty": 1.0, **baselines(task_id)},
+            samples={name: tuple(values) for name, values in samples.items()},
+            num_samples=len(samples["words"]),
+            seed=settings.seed,
+            higher_is_better=False,
+        )
+
+
+def edits(written: Sequence[str], said: Sequence[str]) -> int:
+    """The fewest items to substitute, leave out or put in that turn one sequence into the other.
+
+    [Levenshtein 1966; Wagner & Fischer 1974, doi:10.1145/321796.321811].
+    """
+    row = list(range(len(said) + 1))
+    for i, mine in enumerate(written, 1):
+        diagonal, row[0] = row[0], i
+        for j, theirs in enumerate(said, 1):
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (mine != theirs))
+    return row[-1]
