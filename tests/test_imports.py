@@ -24,7 +24,7 @@ MAY_IMPORT_LATE = {"cli"}
 BY_NAME_ONLY = ("cli", "doctor", "serve", "train", "agent", "data", "rollout")
 WITHOUT_TORCH = (
     *("core.config", "core.environment", "core.episode", "core.returns", "core.sequence", "core.serialize"),
-    "core.sound",
+    *("core.film", "core.sound"),
     "core.spaces",
     *("envs", "sources", "rollout", "data.recorder", "data.store"),
 )

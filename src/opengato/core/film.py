@@ -13,18 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 QUALITY = "26"  # x264's constant rate factor: about 100 kB for ten seconds of a robot arm at 256 pixels
 TOLERANCE = 1e-3  # seconds: Matroska counts in thousandths, so that a third of a second is not met exactly
 ADVICE = "films need PyAV; run: pip install 'opengato[media]'"
 
 
-def read_film(data: bytes, fps: float, most_frames: int) -> np.ndarray:
+def read_film(data: bytes, fps: float, most_frames: int, longest: int | None = None) -> np.ndarray:
     """The first `most_frames` frames (F, H, W, 3) uint8 of an encoded film, `fps` a second, as they would be shown.
 
     Frame k is the picture on the screen at k / `fps` seconds after the first one, by the file's own time stamps, so
     that a film of changing rate is read at a steady one. A film that is stored turned is turned upright; what is
-    transparent is seen on white. Colours are 8 bits, whatever the file has.
+    transparent is seen on white. Colours are 8 bits, whatever the file has. A longer side than `longest` pixels is
+    shrunk to that, so that a large film does not fill the memory.
     Raises ValueError, with the reason, where the bytes are no film, hold no pictures or break off in one.
     """
     if not fps > 0 or most_frames < 1:
@@ -38,7 +40,8 @@ def read_film(data: bytes, fps: float, most_frames: int) -> np.ndarray:
             for frame, begin, end in _spans(container, _stream(av, container)):
                 pixels = None
                 while len(frames) < most_frames and begin <= len(frames) / fps + TOLERANCE < end:
-                    pixels = upright(frame) if pixels is None else pixels  # most frames of a film are never asked for
+                    if pixels is None:  # most frames of a film are never asked for
+                        pixels = _shrunk(upright(frame), longest)
                     frames.append(pixels)
                 if len(frames) == most_frames:
                     break
@@ -109,6 +112,15 @@ def upright(frame: Any) -> np.ndarray:
         pixels = frame.to_ndarray(format="rgb24")
     turns = round(frame.rotation / 90) % 4  # counterclockwise, as numpy turns
     return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+
+
+def _shrunk(pixels: np.ndarray, longest: int | None) -> np.ndarray:
+    height, width = pixels.shape[:2]
+    if longest is None or max(height, width) <= longest:
+        return pixels
+    scale = longest / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
 
 
 def _spans(container: Any, stream: Any) -> Iterator[tuple[Any, float, float]]:

@@ -20,14 +20,17 @@ from pathlib import Path
 from typing import IO, Literal, get_args
 from urllib.parse import unquote
 
-Registry = Literal["debian", "pypi", "npm"]
+Registry = Literal["debian", "pypi", "wheel", "npm"]
 RECEIPT = ".sha256"
 CACHE = Path("~/.cache/opengato/packages")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Package:
-    """One pinned package: `sha256` is that of the archive as the client downloads it (.deb, sdist or wheel, .tgz)."""
+    """One pinned package: `sha256` is that of the archive as the client downloads it (.deb, sdist, wheel, .tgz).
+
+    "pypi" is the sdist of a package, "wheel" its wheel for any platform, where the sdist lacks what is wanted.
+    """
 
     registry: Registry
     name: str
@@ -119,7 +122,18 @@ def debian(name: str, version: str, folder: Path) -> Path:
 
 def pypi(name: str, version: str, folder: Path) -> Path:
     """Download the sdist into `folder` with pip, or with `uv` where Python came without pip; return its path."""
-    arguments = ["download", "--quiet", "--no-deps", "--no-binary", name, "--dest", str(folder), f"{name}=={version}"]
+    _pip_download(["--no-binary", name], name, version, folder)
+    return _only(folder, (".tar.gz", ".zip"), name)
+
+
+def wheel(name: str, version: str, folder: Path) -> Path:
+    """Download the wheel into `folder`, as `pypi` does the sdist; return its path."""
+    _pip_download(["--only-binary", ":all:"], name, version, folder)
+    return _only(folder, ".whl", name)
+
+
+def _pip_download(kind: list[str], name: str, version: str, folder: Path) -> None:
+    arguments = ["download", "--quiet", "--no-deps", *kind, "--dest", str(folder), f"{name}=={version}"]
     if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0:
         command = [sys.executable, "-m", "pip"]
     elif shutil.which("uv"):
@@ -127,7 +141,6 @@ def pypi(name: str, version: str, folder: Path) -> Path:
     else:
         raise FetchError(f"to download {name!r} from PyPI install pip (Debian: `apt-get install python3-pip`) or uv")
     _run([*command, *arguments], folder)
-    return _only(folder, (".tar.gz", ".zip"), name)
 
 
 def npm(name: str, version: str, folder: Path) -> Path:
@@ -138,7 +151,12 @@ def npm(name: str, version: str, folder: Path) -> Path:
     return _only(folder, ".tgz", name)
 
 
-_CLIENTS: dict[str, Callable[[str, str, Path], Path]] = {"debian": debian, "pypi": pypi, "npm": npm}
+_CLIENTS: dict[str, Callable[[str, str, Path], Path]] = {
+    "debian": debian,
+    "pypi": pypi,
+    "wheel": wheel,
+    "npm": npm,
+}
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -158,7 +176,7 @@ def unpack(archive: Path, folder: Path) -> None:
                 reason = done.stderr.decode(errors="replace").strip()
                 raise FetchError(f"dpkg-deb could not read {archive.name}: {reason}")
             _untar(tree, folder, archive.name)
-    elif archive.name.endswith(".zip"):
+    elif archive.name.endswith((".zip", ".whl")):
         with zipfile.ZipFile(archive) as bundle:
             for entry in bundle.infolist():
                 if not entry.is_dir():

@@ -7,6 +7,7 @@ Letters: H height, W width, C channels (red, green, blue, alpha).
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 
@@ -51,11 +52,23 @@ def draw(
     frame = sample(ground, placements[0], size, endless=True)[..., :3].astype(np.float64)
     owner_HW = np.zeros(size, np.int16)
     for number, (cutout, placement) in enumerate(zip(cutouts, placements[1:], strict=True), 1):
-        drawn = sample(cutout, placement, size)
+        window, corner = _window(cutout, placement, size)
+        moved = placed(-corner[0], -corner[1]) @ placement
+        drawn = sample(cutout, moved, frame[window].shape[:2])
         alpha = drawn[..., 3:] / 255
-        frame = frame * (1 - alpha) + drawn[..., :3] * alpha
-        owner_HW[alpha[..., 0] >= 0.5] = number
+        frame[window] = frame[window] * (1 - alpha) + drawn[..., :3] * alpha
+        owner_HW[window][alpha[..., 0] >= 0.5] = number
     return np.round(frame).clip(0, 255).astype(np.uint8), owner_HW
+
+
+def _window(cutout: np.ndarray, placement: np.ndarray, size: tuple[int, int]) -> tuple[tuple[slice, slice], np.ndarray]:
+    """The part of a frame outside of which nothing of a cut-out can be, and its first pixel (x, y)."""
+    half_y, half_x = (np.array(cutout.shape[:2]) + 1) / 2
+    corners = placement @ [[-half_x, half_x, -half_x, half_x], [-half_y, -half_y, half_y, half_y], [1, 1, 1, 1]]
+    limits = np.array([[size[1]], [size[0]]])
+    low_x, low_y = np.floor(corners[:2]).clip(0, limits).min(1).astype(int)
+    high_x, high_y = (np.ceil(corners[:2]) + 1).clip(0, limits).max(1).astype(int)
+    return (slice(low_y, high_y), slice(low_x, high_x)), np.array([low_x, low_y])
 
 
 def sample(picture: np.ndarray, placement: np.ndarray, size: tuple[int, int], *, endless: bool = False) -> np.ndarray:
@@ -64,6 +77,8 @@ def sample(picture: np.ndarray, placement: np.ndarray, size: tuple[int, int], *,
     Outside of it nothing is seen, or, if it is `endless`, its edge.
     """
     height, width = picture.shape[:2]
+    if picture.shape[:2] == size and np.array_equal(placement, placed((width - 1) / 2, (height - 1) / 2)):
+        return picture.astype(np.float64)  # a ground that lies still and fits
     at = grid(size) @ np.linalg.inv(placement).T
     x_HW, y_HW = at[..., 0] + (width - 1) / 2, at[..., 1] + (height - 1) / 2
     return between(picture, x_HW, y_HW, endless=endless)
@@ -112,6 +127,13 @@ def flow_between(
             place = (row_HW.clip(0, height - 1).astype(int), column_HW.clip(0, width - 1).astype(int))
             seen_HW &= next_owner_HW[place] == owner_HW
     return flow.astype(np.float32), seen_HW
+
+
+def as_png(pixels: np.ndarray) -> bytes:
+    """A frame as the bytes of a PNG."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def grid(size: tuple[int, ...]) -> np.ndarray:

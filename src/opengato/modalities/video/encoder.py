@@ -85,12 +85,20 @@ class EncodedVideo(Modality):
         x_ME = self.linear(patches_MP.to(self.linear.weight.dtype) / 127.5 - 1) + self.place(place_MP)
         film_M = film_numbers(payload_NP).repeat_interleave(self.config.pool**2)
         time_M, inside_M = place_MP[:, 0], place_MP[:, 1] * place_MP[:, 4] + place_MP[:, 2]
-        shape = [int(index_M.max()) + 1 for index_M in (film_M, time_M, inside_M)]
+        shape = self._extent(film_M, time_M, inside_M)
         x_BFWE = x_ME.new_zeros(*shape, x_ME.shape[1]).index_put((film_M, time_M, inside_M), x_ME)
         mask_BFW = torch.zeros(shape, dtype=torch.bool, device=x_ME.device)
         mask_BFW[film_M, time_M, inside_M] = True
         seen_ME = self.encoder(x_BFWE, mask_BFW)[film_M, time_M, inside_M]
         return rearrange(seen_ME, "(n s) e -> n s e", s=self.config.pool**2)
+
+    def _extent(self, film_M: Tensor, time_M: Tensor, inside_M: Tensor) -> list[int]:
+        """How many films, times and places there are; on torch's meta device as if all films were of full size."""
+        if not film_M.is_meta:
+            return [int(index_M.max()) + 1 for index_M in (film_M, time_M, inside_M)]
+        times = -(-self.config.most_frames // self.config.frames)
+        places = (self.config.pool * max(1, round(self.config.max_side / self.codec.patch))) ** 2
+        return [-(-len(film_M) // (times * places)), times, places]
 
     def _divided(self, payload_NP: Tensor) -> tuple[Tensor, Tensor]:
         """The patches of each position, in raster order, and the place of each among those of its film."""

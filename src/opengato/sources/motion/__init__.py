@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from PIL import Image
@@ -48,7 +49,7 @@ class Source(sources.Source):
     other: what does not look at the order is right in half of the cases, whatever it learns.
     """
 
-    pairs: Mapping[sources.Split, int] = {"train": 500, "test": 50}
+    pairs: ClassVar[Mapping[sources.Split, int]] = {"train": 500, "test": 50}
     """Films of each question, to be doubled."""
     card = sources.SourceCard(
         name="motion",
