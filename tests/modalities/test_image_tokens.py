@@ -80,7 +80,7 @@ def test_what_is_shipped_beats_shrinking_on_held_out_pictures() -> None:
     model = tokens._load(tokens.SHIPPED)
     pictures = held_out_pictures("caption/openclipart")[:24]
     codec = tokens.Config().codec()
-    pixels_BHWC = torch.from_numpy(np.stack([codec._square(picture.png) for picture in pictures]))
+    pixels_BHWC = torch.from_numpy(np.stack([codec.square(picture.png) for picture in pictures]))
     back = psnr(model.decode(model.encode(pixels_BHWC)), pixels_BHWC).mean()
     assert back > psnr(train_codec.shrunk(pixels_BHWC, 8), pixels_BHWC).mean() + 1.5
     assert_close(model.decode(model.encode(pixels_BHWC[:1])), model.decode(model.encode(pixels_BHWC))[:1])

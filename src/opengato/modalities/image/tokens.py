@@ -67,7 +67,7 @@ class PictureTokens(TokenCodec):
     def encode(self, values: Any, spec: ArraySpec, role: Role) -> tuple[np.ndarray, np.ndarray]:
         self._check(spec)
         counts = np.array([0 if is_absent(value) else self.cells for value in values], np.int64)
-        found = [self._square(value) for value in values if not is_absent(value)]
+        found = [self.square(value) for value in values if not is_absent(value)]
         parts = [np.stack(found[first : first + AT_ONCE]) for first in range(0, len(found), AT_ONCE)]
         ids = [self._model.encode(torch.from_numpy(part)).flatten().numpy() for part in parts]
         return np.concatenate([np.zeros(0, np.int64), *ids]), counts
@@ -90,7 +90,8 @@ class PictureTokens(TokenCodec):
                 f"back has {self.side} x {self.side}; route it to another modality, or leave its size open (-1)"
             )
 
-    def _square(self, value: Any) -> np.ndarray:
+    def square(self, value: Any) -> np.ndarray:
+        """A picture (bytes of a file, or pixels) with white margins, at the size of the codec."""
         picture = decoded(value) if isinstance(value, bytes) else as_rgb(Pillow.fromarray(np.asarray(value)))
         longest = max(picture.size)
         if picture.width != picture.height:
