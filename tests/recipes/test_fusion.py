@@ -11,8 +11,8 @@ from opengato import recipes
 from opengato.core.episode import document
 from opengato.data.documents import Document
 from opengato.data.packing import pack_documents
-from opengato.modalities.image.encoder import EncodedImage
 from opengato.evaluators import evaluator_of
+from opengato.modalities.image.encoder import EncodedImage
 from opengato.recipes import fusion, studies
 from opengato.train.compute import training_flops
 from tests.tiny import trunk, vector_config

@@ -2,7 +2,7 @@
 
 Early: patches of pictures and of sounds go straight into the trunk. Late: an encoder for each sense reads a picture or
 a sound by itself, both ways, before a shallower trunk joins it with the text. `python -m opengato.recipes.fusion`
-prints what a step of each computes. The recipes are `fusion_early` and `fusion_late`; `opengato study fusion` compares them.
+prints what a step of each computes, `opengato study fusion` compares the recipes `fusion_early` and `fusion_late`.
 """
 
 from __future__ import annotations
