@@ -13,6 +13,8 @@ from opengato.core.episode import MEDIA_SPECS, objects
 from opengato.evaluators.heldout import held_out_pictures
 from opengato.modalities.image import tokens, train_codec
 from opengato.modalities.image.autoencoder import Architecture, PictureAutoencoder, load, psnr, save
+from opengato.modalities.image.tokens import PictureTokens
+from opengato.nn.shapes import shapes_alone
 from tests.close import assert_close
 from tests.tiny import png
 
@@ -61,6 +63,18 @@ def test_a_file_holds_all_that_there_is(tmp_path: Path) -> None:
     for wrong in ("no.safetensors", "gone.safetensors"):
         with pytest.raises(ValueError, match="no codec of pictures can be read from"):
             tokens.Config(weights=str(tmp_path / wrong)).codec()
+
+
+def test_an_agent_without_numbers_has_a_codec_with_its_own(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    save(PictureAutoencoder(SMALL), tmp_path / "codec.safetensors", {})
+    config = tokens.Config(weights=str(tmp_path / "codec.safetensors"))
+    with shapes_alone():
+        table = config.build(8)
+    assert table.table.weight.is_meta
+    picture = plain((9, 200, 30), 16, 16)
+    ids = table.codec.encode(picture[None], SPEC, "action")[0]
+    assert ids.tolist() == PictureTokens(config.weights).encode(picture[None], SPEC, "action")[0].tolist()
 
 
 def test_margins_are_white_and_sizes_any() -> None:

@@ -138,6 +138,7 @@ def load(path: Path) -> PictureAutoencoder:
         raise ValueError(f"{str(path)!r} holds no codec of pictures; make one with modalities.image.train_codec")
     fields: dict[str, Any] = json.loads(about["architecture"])
     fields["levels"] = tuple(fields["levels"])
-    model = PictureAutoencoder(Architecture(**fields))
+    with torch.device("cpu"):  # an agent may be built without numbers, its codec never
+        model = PictureAutoencoder(Architecture(**fields))
     model.load_state_dict({name: tensor.float() for name, tensor in state.items()})
     return model.eval().requires_grad_(False)

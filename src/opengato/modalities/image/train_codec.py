@@ -105,7 +105,7 @@ def main() -> None:
         for split, episode in plugin("sources", name).Source().episodes(arguments.cache):
             by_split[split].append(episode)
     model = train(pictures(by_split["train"]), Architecture(), arguments.steps)
-    about = report(model, pictures(by_split["test"]))
+    about = {"trained on": f"train splits of {', '.join(SOURCES)}", **report(model, pictures(by_split["test"]))}
     save(model, arguments.out, about)
     print(about)
 
