@@ -8,6 +8,7 @@ import json
 import re
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from opengato import cli
 from opengato.cli import chat, collecting, machine, positions
 from opengato.cli.arguments import Chat
 from opengato.core.episode import document
+from opengato.core.media import wav
 from opengato.data.documents import Document
 from opengato.data.packing import pack
 from opengato.data.store import EpisodeStore, StoreWriter
@@ -357,42 +359,52 @@ def test_chat_reads_a_pipe(trained: Path, monkeypatch: pytest.MonkeyPatch, capsy
     seen = capsys.readouterr()
     assert "/temperature" in seen.out
     assert seen.err == ""
-    monkeypatch.setattr(sys, "stdin", io.StringIO("/imge a.png\n"))
-    assert "did you mean '/image'" in wrong(capsys, "chat", str(trained))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("/shwo a.png\n"))
+    assert "did you mean '/show'" in wrong(capsys, "chat", str(trained))
 
 
 class Parrot:
-    """An agent that says what it was given."""
+    """An agent that says what it was given, in two pieces."""
 
-    def generate(self, inputs: list, **settings: object) -> str:
-        return f"{len(inputs) - 1} pictures, {inputs[-1]!r}, {settings}"
+    config = tiny.vector_config()
+
+    def stream(self, inputs: list, **settings: object) -> Iterator[str]:
+        yield f"{len(inputs) - 1} pictures, {inputs[-1]!r}, "
+        yield f"{settings}"
+
+
+def said(talk: chat.Conversation, line: str) -> str | None:
+    answer = talk.answer(line)
+    return None if answer is None else "".join(answer)
 
 
 def test_a_conversation_keeps_pictures_and_settings(tmp_path: Path) -> None:
     talk = chat.Conversation(Parrot(), Chat(agent="x", temperature=0.7, length=80, seed=5, top_k=9))
-    assert talk.answer("hello") == (
+    assert said(talk, "hello") == (
         "0 pictures, 'hello', {'max_new_tokens': 80, 'temperature': 0.7, 'seed': 5, 'top_p': 0.95, 'top_k': 9}"
     )
     Image.new("RGBA", (4, 2), (255, 0, 0, 0)).save(tmp_path / "clear.png")
-    assert talk.answer(f"/image {tmp_path / 'clear.png'}") == ""
-    assert talk.pictures[0].getpixel((0, 0)) == (255, 255, 255), "what is clear must be white, not black"
+    assert talk.answer(f"/show {tmp_path / 'clear.png'}") == ""
+    assert talk.shown[0].getpixel((0, 0)) == (255, 255, 255), "what is clear must be white, not black"
     assert talk.answer("/temperature 0") == talk.answer("/length 3") == ""
-    assert talk.answer("what is it?") == (
+    assert said(talk, "what is it?") == (
         "1 pictures, 'what is it?', {'max_new_tokens': 3, 'temperature': 0.0, 'seed': 6, 'top_p': 0.95, 'top_k': 9}"
     )
     assert talk.answer("/clear") == ""
-    assert talk.pictures == []
+    assert talk.shown == []
     assert talk.answer("/quit") is None
     (tmp_path / "no.png").write_text("no")
-    for line, said in {
-        "/image": "which is no file",
-        "/image gone.png": "which is no file",
-        f"/image {tmp_path / 'no.png'}": "no picture that Pillow reads",
+    (tmp_path / "a.wav").write_bytes(wav(np.zeros(80), 8000))
+    for line, complaint in {
+        "/show": "is no file",
+        "/show gone.png": "'gone.png' is no file",
+        f"/show {tmp_path / 'no.png'}": "no picture, sound or film of a known format",
+        f"/show {tmp_path / 'a.wav'}": "'this agent' has no sense for sounds .* it takes text, pictures",
         "/temperature hot": "received 'hot'",
         "/length -1": "received '-1'",
         "/quti": "did you mean '/quit'",
     }.items():
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=complaint):
             talk.answer(line)
 
 

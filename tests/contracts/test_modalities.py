@@ -48,6 +48,7 @@ SPECS: dict[str, list[ArraySpec]] = {
     ],
 }
 KINDS = set(SPECS)
+LOSSY = {"image/tokens"}
 SPECS["shared"] = [*SPECS["text"], *SPECS["discrete"], *SPECS["continuous"]]  # whatever is written in ids
 
 
@@ -157,6 +158,9 @@ def test_values_come_back_from_their_rows(variant: str) -> None:
             spec.validate(back)
             if spec.kind == "text":
                 assert back == value
+            elif variant in LOSSY:  # near what it was, by the standard of its own test, and of a size of its own
+                again, _ = codec.encode(back[None], spec, "observation")
+                assert (again == payload).mean() > 0.5, "what was decoded is read as nearly the same"
             elif isinstance(back, bytes):  # a file: it says nearly the same when it is read again
                 again, _ = codec.encode(objects([back]), spec, "observation")
                 assert again.shape == payload.shape
@@ -279,19 +283,20 @@ def test_samples_respect_the_spec(variant: str, temperature: float) -> None:
         return
     for spec in filter(has_actions, accepted(variant)):
         count = codec.num_positions(spec) or 3
+        values = 200 if count < 50 else 20
 
-        def draw(seed: int, spec: ArraySpec = spec, count: int = count) -> torch.Tensor:
+        def draw(seed: int, spec: ArraySpec = spec, rows: int = values * count) -> torch.Tensor:
             sampling = Sampling(temperature=temperature, generator=torch.Generator().manual_seed(seed))
-            hidden = torch.randn(200 * count, WIDTH, generator=torch.Generator().manual_seed(9)) * 5
+            hidden = torch.randn(rows, WIDTH, generator=torch.Generator().manual_seed(9)) * 5
             return modality.sample(hidden, spec, sampling)
 
         rows = draw(0)
-        assert rows.shape == (200 * count, *codec.payload_shape)
+        assert rows.shape == (values * count, *codec.payload_shape)
         assert rows.numpy().dtype == np.dtype(codec.payload_dtype)
         assert len(torch.unique(rows, dim=0)) > 1
         assert torch.equal(rows, draw(0))
         assert torch.equal(rows, draw(1)) == (temperature == 0)
-        for payload in rows.numpy().reshape(200, count, *codec.payload_shape):
+        for payload in rows.numpy().reshape(values, count, *codec.payload_shape):
             value = codec.decode(payload, spec)
             spec.validate(value)  # discrete ids < num_values, numbers within their bounds
             if spec.kind != "text":

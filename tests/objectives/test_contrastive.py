@@ -16,11 +16,12 @@ from opengato.data.documents import Document
 from opengato.data.mixture import Mixture, MixtureConfig, SourceConfig
 from opengato.data.packing import collate, pack
 from opengato.data.rules import Rules
-from opengato.data.store import StoreWriter
+from opengato.data.store import EpisodeStore, StoreWriter
 from opengato.nn import contrast
 from opengato.nn.contrast import info_nce
 from opengato.objectives import contrastive, next_token
 from opengato.objectives.contrastive import paired_slots
+from opengato.train.run import tasks_learnt
 from tests.tiny import caption_episode, sharpen, toy_episode, vector_config
 
 CAPTIONS = ("red panda", "a very blue whale", "flag", "an old clock on a wall")
@@ -138,6 +139,8 @@ def test_the_rule_puts_pairs_into_a_mixture(tmp_path: Path) -> None:
             assert document.sequence.prompt_length == 1, "the begin marker alone"
             assert document.sequence.predict_T.any() == (half % 2 == 0)
     assert 0.25 < paired / (paired + alone) < 0.75
+    told = tasks_learnt(EpisodeStore(tmp_path / "captions"), Rules(pairs_apart=0.5, drawn=0.1))
+    assert told == ["caption/toy", "draw/toy", "retrieve/caption-toy"], "a card names what the rules add"
 
 
 def test_what_cannot_be_turned_says_why() -> None:

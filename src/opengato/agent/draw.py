@@ -8,6 +8,7 @@ import numpy as np
 
 from opengato.agent.generate import Decoding
 from opengato.core.modality import Sampling
+from opengato.core.sequence import concatenate
 from opengato.core.serialize import TokenCodec
 from opengato.core.views import PICTURE, drawing_instruction
 
@@ -27,7 +28,8 @@ def draw(agent: Agent, text: str, sampling: Sampling | None = None, window: int 
             "'action/image' to a codec of ids such as modalities.image.tokens"
         )
     decoding = Decoding(agent, 1, window)
-    h_BD = decoding.feed([0], [serializer.prompt(drawing_instruction(text))])
+    opening = concatenate([serializer.prompt(drawing_instruction(text))])  # a copy: torch takes no shared arrays
+    h_BD = decoding.feed([0], [opening])
     if serializer.has_marks(PICTURE):
         mark = serializer.mark(PICTURE.kind)
         h_BD = decoding.feed([0], [decoding.sequence(serializer.layout.routes["mark"], 0, mark, step=0)])

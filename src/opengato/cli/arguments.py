@@ -16,6 +16,7 @@ from opengato.cli.analysis_arguments import AnalyseAttention, AnalyseEmbeddings
 from opengato.cli.argument_types import Acting, Agent, Flag, Recipe, Settings, Workers
 from opengato.cli.data_arguments import Collect, DataShow, DataStats, DataValidate, Export, Import, Inspect
 from opengato.cli.finetuning_arguments import FewShot, Finetune, StudyOf
+from opengato.cli.senses_arguments import Ask, Caption, Draw, Retrieve, Transcribe
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,10 +111,10 @@ class Play:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chat:
-    """Type a text and let an agent continue it; show it pictures. Reads a pipe as well.
+    """Type a text and let an agent continue it; show it pictures, sounds and films. Reads a pipe as well.
 
-    In the chat: `/image FILE` shows a picture, `/temperature 0.7` and `/length 80` set how it writes, `/clear` takes
-    the pictures away, `/quit` ends.
+    In the chat: `/show FILE` shows a picture, a sound or a film, `/temperature 0.7` and `/length 80` set how it writes,
+    `/clear` takes what was shown away, `/quit` ends. Ctrl-C ends an answer.
 
     For example:
         opengato chat tiny
@@ -302,6 +303,11 @@ SECTIONS: dict[str, dict[str, tuple[type, str]]] = {
         "demo": (Demo, "opengato.cli.agents:demo"),
         "play": (Play, "opengato.cli.agents:play"),
         "chat": (Chat, "opengato.cli.chat:chat"),
+        "caption": (Caption, "opengato.cli.senses:caption"),
+        "ask": (Ask, "opengato.cli.senses:ask"),
+        "transcribe": (Transcribe, "opengato.cli.senses:transcribe"),
+        "retrieve": (Retrieve, "opengato.cli.senses:retrieve"),
+        "draw": (Draw, "opengato.cli.senses:draw"),
         "evaluate": (Evaluate, "opengato.cli.agents:evaluate"),
         "analyse embeddings": (AnalyseEmbeddings, "opengato.cli.analysis:embeddings"),
         "analyse attention": (AnalyseAttention, "opengato.cli.analysis:attention"),

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 import torch
-from PIL import Image, UnidentifiedImageError
 from rich.console import Console
 
 from opengato.agent.files import load_agent
 from opengato.cli.agents import ACTING_THREADS
 from opengato.cli.arguments import Chat
+from opengato.cli.senses import check_senses, read_item, write
 from opengato.core.config import choose
 
 Number = TypeVar("Number", int, float)
 COMMANDS = {
-    "/image": "FILE: show a picture; then type what to do with it, such as: describe the picture",
+    "/show": "FILE: show a picture, a sound or a film; then type what to do with it, such as: describe the picture",
     "/temperature": "T: 0 takes the likeliest token, above 0 draws",
     "/length": "N: tokens to write at most",
-    "/clear": "take the pictures away",
+    "/clear": "take away what was shown",
     "/help": "this list",
     "/quit": "end (so does Ctrl-D)",
 }
@@ -45,8 +44,12 @@ def chat(arguments: Chat) -> None:
             continue
         if answer is None:
             return
-        if answer:
-            print(answer, flush=True)
+        try:
+            if answer != "":
+                write("", answer)
+        except KeyboardInterrupt:  # it ends an answer; where a person types, the chat goes on
+            if not typed:
+                raise
 
 
 def lines(typed: bool) -> Iterator[str]:
@@ -59,25 +62,25 @@ def lines(typed: bool) -> Iterator[str]:
 
 
 class Conversation:
-    """What is shown and set; each text is continued for itself, after the pictures."""
+    """What is shown and set; each text is continued for itself, after what was shown."""
 
     def __init__(self, agent: Any, settings: Chat) -> None:
         self.agent = agent
         self.temperature, self.length, self.seed = settings.temperature, settings.length, settings.seed
         self.top_k, self.top_p = settings.top_k, settings.top_p
-        self.pictures: list[Image.Image] = []
+        self.shown: list[Any] = []
         self.turns = 0
 
-    def answer(self, line: str) -> str | None:
-        """What to print for a line ("" for nothing); None to end. ValueError says what is wrong with it."""
+    def answer(self, line: str) -> Iterable[str] | None:
+        """What to print for a line, in pieces ("" for nothing); None to end. ValueError says what is wrong with it."""
         if not line.strip():
             return ""
         if line.startswith("/"):
             name, _, value = line.strip().partition(" ")
             return self._command(choose(name, COMMANDS, what="command"), value.strip())
         self.turns += 1
-        return self.agent.generate(
-            [*self.pictures, line],
+        return self.agent.stream(
+            [*self.shown, line],
             max_new_tokens=self.length,
             temperature=self.temperature,
             seed=self.seed + self.turns - 1,
@@ -90,29 +93,17 @@ class Conversation:
             return None
         if name == "/help":
             return "\n".join(f"{command:14}{what}" for command, what in COMMANDS.items())
-        if name == "/image":
-            self.pictures.append(read_picture(value))
+        if name == "/show":
+            item = read_item(value)
+            check_senses(self.agent, [item], "this agent")
+            self.shown.append(item.value)
         elif name == "/temperature":
             self.temperature = number(name, value, float, "0 or more, such as 0.7")
         elif name == "/length":
             self.length = number(name, value, int, "a number of tokens, such as 80")
         else:
-            self.pictures.clear()
+            self.shown.clear()
         return ""
-
-
-def read_picture(path: str) -> Image.Image:
-    """A picture on white, as those that agents are trained on."""
-    if not Path(path).expanduser().is_file():
-        raise ValueError(f"/image: expected the path of a picture, received {path!r}, which is no file")
-    try:
-        with Image.open(Path(path).expanduser()) as picture:
-            coloured = picture.convert("RGBA")
-    except UnidentifiedImageError as error:
-        raise ValueError(f"/image: {path!r} is no picture that Pillow reads (PNG, JPEG, WebP, ...)") from error
-    white = Image.new("RGBA", coloured.size, "white")
-    white.alpha_composite(coloured)
-    return white.convert("RGB")
 
 
 def number(name: str, value: str, kind: type[Number], expected: str) -> Number:

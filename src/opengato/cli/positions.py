@@ -16,8 +16,8 @@ import numpy as np
 
 from opengato import recipes
 from opengato.cli.arguments import Inspect
-from opengato.core.episode import ArraySpec, Episode
-from opengato.core.serialize import Codec, Role, Serializer, action_order, observation_order
+from opengato.core.episode import MEDIA, ArraySpec, Episode
+from opengato.core.serialize import Codec, Role, Serializer, TokenCodec, action_order, observation_order
 from opengato.core.views import VIEWS
 from opengato.data.documents import Document
 from opengato.data.mixture import Mixture
@@ -196,6 +196,8 @@ class Walk:
 
 def value_text(codec: Codec, payload: np.ndarray, spec: ArraySpec, count: int | None) -> str:
     """One row of a payload in words or numbers; `count` positions make a value."""
+    if spec.kind in MEDIA and isinstance(codec, TokenCodec):  # a picture takes all of its ids to be seen
+        return f"{spec.kind}, id {int(payload)} of {codec.num_ids}"
     whole = count == 1 or spec.kind in ("text", "image")
     value = codec.decode(payload[None], spec if whole else spec.single())
     if spec.kind == "text":

@@ -27,5 +27,7 @@ def study(arguments: StudyOf) -> None:
         raise
     console = wide_console()
     console.print(study_table(rows))
+    for note in chosen.notes:
+        print(note)
     print(f"written: {out / RESULTS}", file=sys.stderr)
     print(f"written: {plot_study(rows, out / 'study.png', chosen.x_name)}", file=sys.stderr)

@@ -38,13 +38,17 @@ class Variant:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Study:
-    """`variants` x `seeds` runs, measured on `tasks` (see `evaluate`); `x_name` is what their `x` counts."""
+    """`variants` x `seeds` runs, measured on `tasks` (see `evaluate`); `x_name` is what their `x` counts.
+
+    `notes` are lines for who reads the table, such as what a run computes.
+    """
 
     name: str
     variants: tuple[Variant, ...]
     tasks: str
     seeds: int = 2
     x_name: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [variant.name for variant in self.variants]

@@ -2,6 +2,7 @@
 
 opengato study encodings      # numbers as tokens, or vectors in one position; told or not; shown or not
 opengato study scaling        # three sizes, each at four numbers of positions
+opengato study fusion         # patches straight into the trunk, or an encoder for each sense first, at equal compute
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from opengato.data.loader import LoaderConfig
 from opengato.data.rules import Rules
 from opengato.evaluators.contract import Settings
 from opengato.evaluators.study import Study, Variant
+from opengato.recipes import fusion as fusions
 from opengato.recipes import tiny, tiny_tokens
 from opengato.rollout import TRAIN_SEED, CollectJob
 from opengato.train.run import Recipe
@@ -25,6 +27,10 @@ BABYAI = "GoToObj GoToLocalS5N2 GoToLocalS8N3 PickupDist OpenDoorColor PutNextS4
 METAWORLD = "drawer-open door-close button-press window-open push reach".split()
 BABYAI_EPISODES, METAWORLD_EPISODES = 4000, 150
 TASKS = ",".join([*(f"babyai/{name}" for name in BABYAI), *(f"metaworld/{name}" for name in METAWORLD)])
+FUSION_TASKS = ",".join(
+    "caption/emoji caption/openclipart retrieve/caption-emoji retrieve/caption-openclipart draw/emoji draw/openclipart "
+    "text/austen".split()
+)
 EPISODES = 10  # of each task when measured
 STEPS = 800
 POSITIONS = 4096  # of a step
@@ -92,7 +98,13 @@ def scaling() -> Study:
     return Study(name="scaling", variants=tuple(variants), tasks=TASKS, x_name="positions trained on")
 
 
-STUDIES: dict[str, Callable[[], Study]] = {"encodings": encodings, "scaling": scaling}
+def fusion() -> Study:
+    """Early and late fusion, measured on what is shown and what is written."""
+    variants = tuple(Variant(name=name, recipe=fusions.run_of(name), group=name) for name in fusions.STEPS)
+    return Study(name="fusion", variants=variants, tasks=FUSION_TASKS, notes=tuple(fusions.compute()))
+
+
+STUDIES: dict[str, Callable[[], Study]] = {"encodings": encodings, "scaling": scaling, "fusion": fusion}
 
 
 def load(name: str) -> Study:
