@@ -11,7 +11,7 @@ import contextlib
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 import torch
 
+from opengato.agent.model import Agent
 from opengato.core.batch import PackedBatch
 from opengato.data.documents import Document
 from opengato.data.packing import pack_documents
@@ -57,7 +58,17 @@ def batch_of(step: int) -> PackedBatch:
     return batch
 
 
-def train(folder: Path, settings: loop.Config, team: Team = ALONE, *, stop: bool = False) -> None:
+def only_heads(agent: Agent) -> None:
+    """Train the heads, as a fine-tuning may."""
+    agent.requires_grad_(False)
+    for name in agent.modalities:
+        for parameter in agent.modality(name).head_parameters():
+            parameter.requires_grad_(True)
+
+
+def train(
+    folder: Path, settings: loop.Config, team: Team = ALONE, *, stop: bool = False, begin: Callable = lambda _: None
+) -> None:
     """Train; with `stop`, the last process alone is asked to, and all of them do."""
 
     def batches(start: int) -> Iterator[PackedBatch]:
@@ -69,11 +80,13 @@ def train(folder: Path, settings: loop.Config, team: Team = ALONE, *, stop: bool
             step += 1
 
     with pytest.raises(SystemExit, match="143") if stop else contextlib.nullcontext():
-        loop.fit(settings, batches, folder, {"sources": ["even", "odd"]}, team=team)
+        loop.fit(settings, batches, folder, {"sources": ["even", "odd"]}, begin, team)
 
 
 def in_two_processes(folder: Path, team: Team) -> None:
-    """All that the test compares."""
+    """All that the test compares, and an error that the first process alone is to tell."""
+    with pytest.raises(ZeroDivisionError if team.is_first else SystemExit):
+        team.first(lambda: 1 / 0)
     engines = {name: config(sharding) for name, sharding in SHARDING.items()}
     engines["drop"] = config("replicate", drop_path=0.2)
     for name, settings in engines.items():
@@ -86,6 +99,7 @@ def in_two_processes(folder: Path, team: Team) -> None:
         train(run, engines[name], team)
     for name, sharding in SHARDING.items():
         train(folder / f"whole-{name}-bfloat16", config(sharding, precision="bfloat16"), team)
+        train(folder / f"heads-{name}", config(sharding), team, begin=only_heads)
     train(folder / "whole-fsdp-often", config("shard", checkpoint_minutes=0.0), team)
 
 

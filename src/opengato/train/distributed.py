@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -64,12 +64,21 @@ class Team:
         return values
 
     def first(self, work: Callable[[], T]) -> T:
-        """What `work` returns in the first process, which alone does it; the others wait, however long it takes."""
+        """What `work` returns in the first process, which alone does it; the others wait, however long it takes.
+
+        Where it fails they end with SystemExit(1) and leave it to the first to say why.
+        """
         if self.size == 1:
             return work()
-        found = [work() if self.is_first else None]
-        dist.broadcast_object_list(found, src=0, group=self._patient)
-        return cast(T, found[0])
+        found: list[tuple[T] | None] = [None]
+        try:
+            if self.is_first:
+                found = [(work(),)]
+        finally:
+            dist.broadcast_object_list(found, src=0, group=self._patient)
+        if found[0] is None:
+            raise SystemExit(1)
+        return found[0][0]
 
     def seed(self, seed: int, step: int = 0) -> None:
         """Let torch draw other numbers in each process; those of the first go on as they are."""
@@ -315,8 +324,9 @@ class _Loss(nn.Module):
         if share != 0:
             self.reached |= reached
         if spread:
-            for name in here.keys() - reached:
-                loss = loss + here[name].sum() * 0
+            for name, parameter in here.items():
+                if name not in reached:
+                    loss = loss + parameter.sum() * 0
         return loss, figures
 
 
@@ -354,5 +364,7 @@ def blocks(agent: Agent) -> Sequence[nn.Module]:
 
 
 def connect(agent: Agent, objective: Objective, team: Team, layout: Layout) -> Network:
-    """The network that a team trains, laid out so; a divided agent is changed in place."""
+    """The network that a team trains, laid out so, on its device; a divided agent is changed in place."""
+    if layout.shards == 1:  # else each block goes there when it has been divided
+        agent.to(team.device)
     return Alone(agent, objective) if team.size == 1 else Joint(agent, objective, team, layout)

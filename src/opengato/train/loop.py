@@ -138,11 +138,10 @@ def _start(
     torch.manual_seed(config.seed)
     agent = config.agent.build()
     begin(agent)
-    agent.to(team.device)
     newest = team.first(lambda: newest_checkpoint(checkpoints))
     # A resumed run keeps the precision it began with, whatever is fastest on the machine that goes on.
     state = {"step": 0, "seconds": 0.0, "precision": config.precision} if newest is None else read_state(newest)
-    dtype = team.first(lambda: resolve(state["precision"], agent.device))
+    dtype = team.first(lambda: resolve(state["precision"], team.device))
     layout = distributed.layout(config.sharding, agent.num_parameters, team.size, team.per_node)
     if team.size > 1 and team.is_first:
         print(f"trained by {team.size} processes: {layout}", file=sys.stderr)
