@@ -184,7 +184,7 @@ def test_the_command_line_takes_a_module(tmp_path: Path) -> None:
     run = [sys.executable, "-m", "opengato"]
     done = subprocess.run([*run, *words], cwd=tmp_path, env=os.environ | paths, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "data: 4 of 4 episodes, 1 tasks" in done.stdout
+    assert "data: 4 of 4 episodes, 1 task" in done.stdout
 
 
 def test_modules_are_named_for_one_command_only(
