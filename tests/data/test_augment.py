@@ -20,7 +20,7 @@ class Fixed(np.random.Generator):
     def uniform(self, low=0.0, high=1.0, size=None):
         return high if size is None else np.full(size, high)
 
-    def random(self, size=None, *_):
+    def random(self, size=None, *_, **__):
         return self.lot if size is None else np.full(size, self.lot)
 
 

@@ -139,7 +139,7 @@ def test_the_rule_puts_pairs_into_a_mixture(tmp_path: Path) -> None:
             assert document.sequence.prompt_length == 1, "the begin marker alone"
             assert document.sequence.predict_T.any() == (half % 2 == 0)
     assert 0.25 < paired / (paired + alone) < 0.75
-    told = tasks_learnt(EpisodeStore(tmp_path / "captions"), Rules(pairs_apart=0.5, drawn=0.1))
+    told = tasks_learnt(list(EpisodeStore(tmp_path / "captions").tasks()), Rules(pairs_apart=0.5, drawn=0.1))
     assert told == ["caption/toy", "draw/toy", "retrieve/caption-toy"], "a card names what the rules add"
 
 

@@ -159,7 +159,11 @@ def make_card(recipe: Recipe, data: Path, sources: list[str]) -> dict[str, Any]:
     return {
         "recipe": recipe.name,
         "command": f"opengato train {recipe.name}",
-        "tasks": [task for name, store in stores.items() for task in tasks_learnt(recipe, name, store)],
+        "tasks": [
+            task
+            for name, store in stores.items()
+            for task in tasks_learnt(chosen_tasks(store, recipe.tasks.get(name, ()), name), recipe.rules[name])
+        ],
         "sources": sources,
         "data": {
             name: describe_store(store, recipe.used[name] / total, recipe.rules[name]) for name, store in stores.items()
@@ -169,9 +173,8 @@ def make_card(recipe: Recipe, data: Path, sources: list[str]) -> dict[str, Any]:
     }
 
 
-def tasks_learnt(recipe: Recipe, name: str, store: EpisodeStore) -> list[str]:
-    """The tasks that a recipe takes of a store, and those that its rules make of them."""
-    tasks, rules = chosen_tasks(store, recipe.tasks.get(name, ()), name), recipe.rules[name]
+def tasks_learnt(tasks: list[str], rules: Rules) -> list[str]:
+    """The tasks that are taken of a store, and those that the rules make of them."""
     drawn = [drawing_task(task) for task in tasks] if rules.drawn else []
     found = [retrieval_task(task) for task in tasks] if rules.pairs_apart else []
     return [*tasks, *drawn, *found]
