@@ -20,7 +20,8 @@ class Source(sources.Source):
     card = sources.SourceCard(
         name="tuxspeech",
         title="Tux Paint's stamps, captions read aloud",
-        what="WHAT",
+        what="up to 4,887 recordings of short captions, each different sentence of a language once (602 in Bulgarian and "
+        "in Russian, 595 in French, ... 65 in English); those without sound or too short for their text are left out",
         tasks=tuple(f"speech/tuxspeech-{language}" for language in LANGUAGES),
         licence=LICENCE,
         split="by concept of the English caption (`pictures.concept`), as the pictures are, about 8 % test",
