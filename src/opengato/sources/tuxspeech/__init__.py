@@ -20,7 +20,7 @@ class Source(sources.Source):
     card = sources.SourceCard(
         name="tuxspeech",
         title="Tux Paint's stamps, captions read aloud",
-        what="up to 4,887 recordings of short captions, each different sentence of a language once (602 in Bulgarian and "
+        what="up to 4,887 recordings of short captions, each sentence of a language once (602 in Bulgarian and "
         "in Russian, 595 in French, ... 65 in English); those without sound or too short for their text are left out",
         tasks=tuple(f"speech/tuxspeech-{language}" for language in LANGUAGES),
         licence=LICENCE,
