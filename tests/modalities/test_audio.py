@@ -17,11 +17,16 @@ from opengato.agent import model
 from opengato.agent.generate import Decoding
 from opengato.agent.inputs import read
 from opengato.agent.slots import slots_of
-from opengato.core.episode import MEDIA_SPECS, objects
+from opengato.core.episode import MEDIA_SPECS, document, objects
 from opengato.core.media import wav
+from opengato.data.documents import Document
+from opengato.data.packing import pack_documents
 from opengato.modalities import audio, text
 from opengato.modalities.audio import encoder, waveform
 from opengato.modalities.audio.mel import SILENCE, filterbank, hertz, log_mel, mel
+from opengato.objectives import next_token
+from opengato.train import optim
+from opengato.train.loop import train_step
 from tests.close import assert_close
 from tests.tiny import sharpen, trunk
 
@@ -156,3 +161,19 @@ def test_a_long_sound_is_read_by_pieces_as_it_is_read_whole(sense: Any) -> None:
     x_BTD = agent.embed_slots(slots.payload, slots.slot_N, slots.local_BT)
     expected = agent.backbone(x_BTD, *slots.places)[:, -1]
     assert_close(Decoding(agent, 1).feed([0], [sequence]), expected)
+
+
+def test_an_agent_learns_to_write_down_what_it_hears() -> None:
+    """Two tones, whose order in time alone tells the texts apart; what is heard must reach the first word."""
+    low, high = sine(300, RATE // 4, 0.3), sine(1500, RATE // 4, 0.3)
+    sounds = {"up": wav(np.concatenate([low, high]), RATE), "down": wav(np.concatenate([high, low]), RATE)}
+    torch.manual_seed(0)
+    agent = hearing(encoder.Config(front=audio.Config(frames=5), reach=8, hidden=32)).build()
+    episodes = [document("speech/toy", said, audio=sound, instruction="listen") for said, sound in sounds.items()]
+    documents = [Document(sequence=agent.serializer.episode(e), source=0, episode=i) for i, e in enumerate(episodes)]
+    batch = pack_documents(documents, length=32)
+    objective, optimizers = next_token.Config().build(), optim.build(agent, optim.Config())
+    for step in range(110):
+        train_step(agent, objective, optimizers, [batch], rate=min(1.0, (step + 1) / 10), clip=1.0)
+    agent.eval()
+    assert {said: agent.generate(["listen", sound]) for said, sound in sounds.items()} == {"up": "up", "down": "down"}

@@ -1,4 +1,7 @@
-"""Recordings made uniform: FLAC of one channel at 16 kHz, without the silence around, equally loud."""
+"""Recordings made uniform: FLAC of one channel at 16 kHz, without the silence around, equally loud.
+
+Letters: N samples.
+"""
 
 from __future__ import annotations
 

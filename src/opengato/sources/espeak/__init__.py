@@ -103,4 +103,8 @@ def _spoken(said: str) -> tuple[str, bytes]:
 def _version() -> str:
     if shutil.which(PROGRAM) is None:
         raise FetchError(f"`{PROGRAM}` speaks the sentences and was not found; run: apt-get install {PROGRAM}")
-    return subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout.split("Data")[0]
+    return (
+        subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True)
+        .stdout.split(" Data")[0]
+        .strip()
+    )

@@ -1,4 +1,7 @@
-"""Single notes of instruments: the patches of the Freepats project, made for Gravis's sound card of 1992."""
+"""Single notes of instruments: the patches of the Freepats project, made for Gravis's sound card of 1992.
+
+Letters: N samples.
+"""
 
 from __future__ import annotations
 

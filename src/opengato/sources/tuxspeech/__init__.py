@@ -20,7 +20,9 @@ class Source(sources.Source):
     card = sources.SourceCard(
         name="tuxspeech",
         title="Tux Paint's stamps, captions read aloud",
-        what="WHAT",
+        what="4,783 recordings, 112 minutes, of short captions, each sentence of a language once: 602 in Bulgarian, "
+        "601 in Russian, 592 in French, 591 in Romanian, 577 in Spanish, 556 in Catalan, 516 in Belarusian, 395 in "
+        "Greek, 288 in Danish, 65 in English",
         tasks=tuple(f"speech/tuxspeech-{language}" for language in LANGUAGES),
         licence=LICENCE,
         split="by concept of the English caption (`pictures.concept`), as the pictures are, about 8 % test",

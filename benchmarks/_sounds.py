@@ -1,0 +1,99 @@
+"""What simple methods reach on speech and sounds: functions for `METHODS` of `benchmarks/_baselines.py`.
+
+Each gets the training and the held-out episodes and returns what each method reaches, in the metric of the evaluator:
+`speech` word error rates, `sound` accuracies. Letters: F frames, M mel bands, S and T frames of two sounds.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+
+import numpy as np
+
+from opengato.core.episode import Episode
+from opengato.core.sound import read_sound
+from opengato.evaluators.replies import answer_of
+from opengato.evaluators.speech import edits
+from opengato.modalities.audio.mel import log_mel
+from opengato.sources.speech import transcript
+
+RATE, WINDOW, HOP, MELS = 16_000, 1024, 640, 24
+ENGLISH = ("speech/asterisk", "speech/tuxspeech-en", "speech/espeak")  # what pocketsphinx has a model of
+Found = dict[str, float]
+
+
+def speech(train: Sequence[Episode], test: Sequence[Episode]) -> Found:
+    """The sentence of the training recording that is nearest by dynamic time warping; pocketsphinx for English."""
+    known = [(spectrum(episode), answer_of(episode)) for episode in train]
+    found = {"nearest recording": word_error_rate([nearest(spectrum(episode), known) for episode in test], test)}
+    if test[0].task in ENGLISH and importlib.util.find_spec("pocketsphinx") is not None:
+        found["pocketsphinx"] = word_error_rate(recognised(test), test)
+    return found
+
+
+def sound(train: Sequence[Episode], test: Sequence[Episode]) -> Found:
+    """The most frequent name; logistic regression on means and deviations of a log-mel spectrum over time."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    names, true = [answer_of(episode) for episode in train], [answer_of(episode) for episode in test]
+    majority = max(sorted(set(names)), key=names.count)
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    model.fit([statistics(episode) for episode in train], names)
+    guessed = model.predict([statistics(episode) for episode in test])
+    return {
+        "majority": float(np.mean([name == majority for name in true])),
+        "spectrum + logistic regression": float(np.mean([a == b for a, b in zip(guessed, true, strict=True)])),
+    }
+
+
+def nearest(mine_SM: np.ndarray, known: Sequence[tuple[np.ndarray, str]]) -> str:
+    return min(known, key=lambda item: warped(mine_SM, item[0]))[1]
+
+
+def spectrum(episode: Episode) -> np.ndarray:
+    """Log-mel spectrum (F, M), 25 frames a second."""
+    (values,) = episode.observations.values()
+    return log_mel(read_sound(values[0], RATE), RATE, WINDOW, HOP, MELS)
+
+
+def statistics(episode: Episode) -> np.ndarray:
+    spectrum_FM = spectrum(episode)
+    return np.concatenate([spectrum_FM.mean(0), spectrum_FM.std(0), spectrum_FM.max(0), [len(spectrum_FM)]])
+
+
+def warped(one_SM: np.ndarray, other_TM: np.ndarray) -> float:
+    """The mean distance of frames along the best monotone path [Sakoe & Chiba 1978, doi:10.1109/TASSP.1978.1163055]."""
+    squares = np.square(one_SM).sum(1)[:, None] + np.square(other_TM).sum(1) - 2 * one_SM @ other_TM.T
+    distance_ST = np.sqrt(np.maximum(squares, 0))
+    row_T = np.cumsum(distance_ST[0])
+    for distance_T in distance_ST[1:]:
+        above = np.minimum(row_T, np.concatenate([[np.inf], row_T[:-1]]))
+        # best[t] = distance[t] + min(above[t], best[t - 1]), all t at once: a running minimum of what the sums leave
+        total_T = np.cumsum(distance_T)
+        row_T = total_T + np.minimum.accumulate(above - total_T + distance_T)
+    return float(row_T[-1]) / (len(one_SM) + len(other_TM))
+
+
+def recognised(test: Sequence[Episode]) -> list[str]:
+    """What pocketsphinx hears with the model of its package."""
+    import pocketsphinx
+
+    decoder, texts = pocketsphinx.Decoder(loglevel="FATAL"), []
+    for episode in test:
+        (values,) = episode.observations.values()
+        samples = np.round(read_sound(values[0], RATE) * 32767).astype("<i2")
+        decoder.start_utt()
+        decoder.process_raw(samples.tobytes(), full_utt=True)
+        decoder.end_utt()
+        heard = decoder.hyp()
+        texts.append(transcript(heard.hypstr) if heard else "")
+    return texts
+
+
+def word_error_rate(texts: Sequence[str], test: Sequence[Episode]) -> float:
+    true = [transcript(answer_of(episode)).split() for episode in test]
+    wrong = sum(edits(text.split(), words) for text, words in zip(texts, true, strict=True))
+    return wrong / sum(len(words) for words in true)
