@@ -113,7 +113,7 @@ def test_macro_f1_is_that_of_scikit_learn() -> None:
         assert macro_f1(truth, answers) == pytest.approx(metrics.f1_score(truth, answers, average="macro"))
 
 
-@pytest.mark.parametrize("task", [MOOD, CHAT, TRANSLATE, "text/poetry", "topic/reuters"])
+@pytest.mark.parametrize("task", [MOOD, CHAT, "text/poetry", "topic/reuters"])
 def test_what_is_not_imported_is_left_out_with_advice(task: str, tmp_path: Path) -> None:
     why = evaluator_of(task).unfit(task, Settings(data=tmp_path))
     assert why is not None
@@ -154,6 +154,14 @@ def test_translations(tmp_path: Path) -> None:
     endless = run_task(FakeAgent(codec=ByteCodec(), says=lambda _: "x" * 129), TRANSLATE, settings)
     assert endless.figures["stops"].value == 0
     assert endless.score.value == pytest.approx(0, abs=1)
+
+
+def test_without_its_package_translation_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = store(tmp_path, lines(1), lines(2))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    why = evaluator_of(TRANSLATE).unfit(TRANSLATE, settings)
+    assert why is not None
+    assert "opengato[language]" in why
 
 
 def talks(count: int) -> list[Episode]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Iterator
 
@@ -37,6 +38,8 @@ class Evaluator(contract.Evaluator):
         return imported_tasks(family)
 
     def unfit(self, task_id: str, settings: contract.Settings | None = None) -> str | None:
+        if importlib.util.find_spec("sacrebleu") is None:
+            return "chrF and BLEU need the package sacrebleu: run `pip install 'opengato[language]'`"
         return not_imported(task_id, (settings or contract.Settings()).data)
 
     def num_samples(self, task_id: str, settings: contract.Settings) -> int:

@@ -26,8 +26,7 @@ class Source(sources.Source):
     card = sources.SourceCard(
         name="fortuneszh",
         title="The Debian reference in Chinese",
-        what="465 sections of a handbook in modern Chinese, simplified characters, 249,000 of them, with commands "
-        "between; tables left out",
+        what="sections of a handbook in modern Chinese with commands between, 249,000 characters; tables left out",
         tasks=("text/fortuneszh",),
         licence="GPL-3.0-or-later",
         split="whole sections, about 8 % test",
