@@ -3,8 +3,9 @@
     python benchmarks/_tables.py            # after `make bench` or `opengato measure`, or when an agent was shipped
     python benchmarks/_tables.py --check    # exit code 1 if a page is not what the files say
 
-Nobody types a number: each comes from `results/*.json` (`make bench`), from the `scores.json` of the task families, or
-from the card of the shipped agent, in which `opengato.evaluators.ship` writes its scores.
+Nobody types a number: each comes from `results/*.json` (`make bench`), from the `scores.json` of the task families,
+from the cards and `baselines.json` of the corpora, or from the card of the shipped agent, in which
+`opengato.evaluators.ship` writes its scores.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import _corpora_table
 import _task_table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "tasks.md")
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("results", "tasks", "senses")))
 CARD = ROOT / "src" / "opengato" / "assets" / "agents" / "tiny" / "card.json"
 MARK = re.compile(r"(<!-- table ([\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 EVALUATE = "opengato evaluate tiny"
@@ -263,6 +265,8 @@ TABLES: dict[str, Callable[[Found], str]] = {
     "tasks": tasks,
     "task-counts": _task_table.counts,
     "task-rows": _task_table.all_rows,
+    "corpora": _corpora_table.all_corpora,
+    "baselines": _corpora_table.baselines,
     **{name: benchmark(name) for name in HEADLINES},
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from pathlib import Path
 
@@ -9,9 +11,12 @@ import pytest
 
 from opengato.core.config import plugin
 from opengato.data.importing import corpora
+from opengato.evaluators.imported import BASELINES
 from opengato.sources import Source
+from tests.house import PACKAGE
 
 SOURCES = corpora()
+BASELINES_OF = {path.parent.name: path for path in sorted(PACKAGE.glob(f"sources/*/{BASELINES}"))}
 
 
 @pytest.fixture(params=SOURCES)
@@ -35,6 +40,16 @@ def test_the_card_is_complete(source: Source) -> None:
         assert re.fullmatch(rf"[a-z]+/{re.escape(card.name)}(-[a-z0-9-]+)?", task), task
     assert isinstance(card.synthetic, bool)
     assert card.packages
+
+
+@pytest.mark.parametrize("path", BASELINES_OF.values(), ids=BASELINES_OF)
+def test_baselines_are_of_its_tasks_and_say_how_they_were_measured(path: Path) -> None:
+    body = json.loads(path.read_text(encoding="utf-8"))
+    assert {"date", "command", "versions"} <= body.keys()
+    assert body["tasks"].keys() == body["items"].keys() <= set(plugin("sources", path.parent.name).Source.card.tasks)
+    for task, methods in body["tasks"].items():
+        assert methods, task
+        assert all(math.isfinite(value) for value in methods.values()), task
 
 
 def test_packages_are_pinned_and_licensed(source: Source) -> None:
