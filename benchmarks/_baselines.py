@@ -25,9 +25,11 @@ from sacrebleu.metrics import CHRF
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neighbors import KNeighborsClassifier
 
 from opengato.core.config import choose, plugin
 from opengato.core.episode import Episode
+from opengato.core.picture import decoded
 from opengato.data.importing import corpora
 from opengato.evaluators.choosing import dealt, rank_of
 from opengato.evaluators.imported import BASELINES, held_out_episodes, not_imported
@@ -140,12 +142,39 @@ def replies(train: Sequence[Episode], test: Sequence[Episode]) -> Found:
     return {"TF-IDF retrieval": float(np.mean(right))}
 
 
-LABELLED: dict[str, Method] = {"text": text_labels}
+def picture_labels(train: Sequence[Episode], test: Sequence[Episode]) -> Found:
+    """The label that most of the three nearest training pictures have, by the pixels of 32 x 32 in grey and colour."""
+    x, asked = (np.stack([small(episode) for episode in episodes]) for episodes in (train, test))
+    model = KNeighborsClassifier(n_neighbors=3).fit(x, [answer_of(episode) for episode in train])
+    right = np.mean(model.predict(asked) == np.array([answer_of(episode) for episode in test]))
+    return {"3 nearest neighbours of pixels": float(right)}
+
+
+def small(episode: Episode) -> np.ndarray:
+    """The picture of an episode, 32 x 32, as one vector."""
+    return np.asarray(decoded(episode.observations["image"][0]).resize((32, 32)), np.float32).ravel() / 255
+
+
+def blind_answers(train: Sequence[Episode], test: Sequence[Episode]) -> Found:
+    """The most frequent answer to the same question in training, else to any: what no look at all reaches."""
+    any_question = Counter(answer_of(episode) for episode in train)
+    by_question: dict[str, Counter[str]] = {}
+    for episode in train:
+        by_question.setdefault(episode.instruction, Counter())[answer_of(episode)] += 1
+    answers = [by_question.get(e.instruction, any_question).most_common(1) for e in test] if train else []
+    if not answers:
+        return {}
+    right = [answer[0][0] == answer_of(episode) for answer, episode in zip(answers, test, strict=True)]
+    return {"most frequent answer to the question": float(np.mean(right))}
+
+
+LABELLED: dict[str, Method] = {"text": text_labels, "image": picture_labels}
 """By the kind of what is shown."""
 METHODS: dict[str, Method] = {
     **dict.fromkeys(("emotion", "label", "sentiment", "sound", "topic", "video"), labels),
     "chat": replies,
     "translate": translations,
+    "vqa": blind_answers,
 }
 """By the family of tasks."""
 

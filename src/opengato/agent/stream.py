@@ -1,4 +1,4 @@
-"""Text piece by piece, as it is written. Letters: B rows (one here), D width."""
+"""Text piece by piece, as it is written. Letters: B rows (one here), T positions, D width."""
 
 from __future__ import annotations
 

@@ -73,6 +73,7 @@ def recipe() -> Recipe:
         task_weights={"babyai": BABYAI_WEIGHTS},
         collect={"babyai": babyai_jobs(), "metaworld": metaworld_jobs()},
         imports=("austen", "shakespeare", "openclipart", "emoji", "twemoji"),
+        tasks={name: (f"caption/{name}",) for name in ("openclipart", "emoji", "twemoji")},
         loader=LoaderConfig(groups=2, workers=1),
         rows_per_group=8,
     )
