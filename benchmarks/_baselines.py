@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import _sounds
 import numpy as np
 from sacrebleu.metrics import CHRF
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -171,8 +172,10 @@ def blind_answers(train: Sequence[Episode], test: Sequence[Episode]) -> Found:
 LABELLED: dict[str, Method] = {"text": text_labels, "image": picture_labels}
 """By the kind of what is shown."""
 METHODS: dict[str, Method] = {
-    **dict.fromkeys(("emotion", "label", "sentiment", "sound", "topic", "video"), labels),
+    **dict.fromkeys(("emotion", "label", "sentiment", "topic", "video"), labels),
     "chat": replies,
+    "sound": _sounds.sound,
+    "speech": _sounds.speech,
     "translate": translations,
     "vqa": blind_answers,
 }

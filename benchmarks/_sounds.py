@@ -10,6 +10,9 @@ import importlib.util
 from collections.abc import Sequence
 
 import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from opengato.core.episode import Episode
 from opengato.core.sound import read_sound
@@ -34,10 +37,6 @@ def speech(train: Sequence[Episode], test: Sequence[Episode]) -> Found:
 
 def sound(train: Sequence[Episode], test: Sequence[Episode]) -> Found:
     """The most frequent name; logistic regression on means and deviations of a log-mel spectrum over time."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
     names, true = [answer_of(episode) for episode in train], [answer_of(episode) for episode in test]
     majority = max(sorted(set(names)), key=names.count)
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))

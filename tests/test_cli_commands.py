@@ -112,7 +112,7 @@ def test_recipes(capsys: Output) -> None:
 def test_import_lists_the_corpora(capsys: Output) -> None:
     assert cli.main(["import", "--json"]) == 0
     cards = {card["name"]: card for card in json.loads(capsys.readouterr().out)}
-    assert cards["austen"]["task"] == "text/austen"
+    assert cards["austen"]["tasks"] == ["text/austen"]
     assert all(card["licence"] for card in cards.values())
     assert cli.main(["import", "austen", "--list"]) == 0
     assert "openclipart" in capsys.readouterr().out

@@ -26,6 +26,7 @@ from opengato.modalities.audio import encoder, waveform
 from opengato.modalities.audio.mel import SILENCE, filterbank, hertz, log_mel, mel
 from opengato.objectives import next_token
 from opengato.train import optim
+from opengato.train.distributed import Alone
 from opengato.train.loop import train_step
 from tests.close import assert_close
 from tests.tiny import sharpen, trunk
@@ -174,6 +175,6 @@ def test_an_agent_learns_to_write_down_what_it_hears() -> None:
     batch = pack_documents(documents, length=32)
     objective, optimizers = next_token.Config().build(), optim.build(agent, optim.Config())
     for step in range(110):
-        train_step(agent, objective, optimizers, [batch], rate=min(1.0, (step + 1) / 10), clip=1.0)
+        train_step(Alone(agent, objective), optimizers, [batch], rate=min(1.0, (step + 1) / 10), clip=1.0)
     agent.eval()
     assert {said: agent.generate(["listen", sound]) for said, sound in sounds.items()} == {"up": "up", "down": "down"}

@@ -26,8 +26,8 @@ SAMPLE, SAMPLES = "sample:", "samples"
 NAMES: dict[Kind, str] = {"image": "pictures", "video": "films", "audio": "sounds", "text": "text"}
 DESCRIBE: dict[Kind, str] = {
     "image": pictures.INSTRUCTION,
-    "video": "describe the video",
-    "audio": "describe the sound",
+    "video": "describe the film",
+    "audio": "what is this sound?",
 }
 TRANSCRIBE = "write down what is said"
 
