@@ -50,6 +50,7 @@ def recipe():
         train=dataclasses.replace(base.train, agent=agent, steps=2, precision="float32"),
         weights={"babyai": 1.0},
         task_weights={},
+        tasks={},
         collect={"babyai": (CollectJob(task="TASK", episodes=4),)},
         imports=(),
         loader=dataclasses.replace(base.loader, groups=1, workers=0),

@@ -153,6 +153,7 @@ def test_a_wheel_is_asked_for_and_unpacked(tmp_path: Path, monkeypatch: pytest.M
         return ""
 
     monkeypatch.setattr(fetch, "_run", run)
+    monkeypatch.setattr(shutil, "which", lambda program: program)
     package = Package(registry="wheel", name="thing", version="1.0", sha256="0" * 64, licence="MIT")
     root = fetch.fetch_package(package, tmp_path, allow_other_version=True)
     assert (root / "thing/data/film.mp4").read_bytes() == b"film"

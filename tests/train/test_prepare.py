@@ -61,7 +61,8 @@ def test_statistics_of_stores_are_of_all_their_episodes(tmp_path: Path) -> None:
 def test_a_recipe_gets_statistics_once(tmp_path: Path) -> None:
     recipe = recipes.load("tiny")
     [name] = [name for name, modality in recipe.train.agent.modalities.items() if hasattr(modality, "statistics")]
-    recipe = replace(recipe, collect={"metaworld": recipe.collect["metaworld"]}, weights={"metaworld": 1.0}, imports=())
+    collect = {"metaworld": recipe.collect["metaworld"]}
+    recipe = replace(recipe, collect=collect, weights={"metaworld": 1.0}, imports=(), tasks={})
     write(recipe.folder("metaworld", tmp_path), [arm(np.random.default_rng(0).standard_normal((20, 3)))])
     fitted = with_statistics(recipe, tmp_path)
     assert set(fitted.train.agent.modalities[name].statistics) == {"arm/state"}
@@ -71,7 +72,7 @@ def test_a_recipe_gets_statistics_once(tmp_path: Path) -> None:
 
 def test_a_source_of_weight_0_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is neither brought nor measured nor mixed: so agents are made that lack a domain."""
-    recipe = recipes.load("tiny")
+    recipe = replace(recipes.load("tiny"), tasks={})
     kept = {name: weight for name, weight in recipe.weights.items() if name not in ("metaworld", "emoji")}
     less = override(recipe, ["weights.metaworld=0", "weights.emoji=0"])
     collected, imported = [], []

@@ -43,6 +43,7 @@ def save_agent(
     (folder / CARD).write_text(json.dumps(agent.card, indent=1))
     temporary = folder / f".{WEIGHTS}.tmp"  # a folder counts as an agent once its weights are there: last, and whole
     save_file(state, temporary)
+    temporary.chmod((folder / CONFIG).stat().st_mode)  # safetensors lets nobody else read what it writes
     temporary.replace(folder / WEIGHTS)
 
 

@@ -75,8 +75,7 @@ class StudyOf:
     """
 
     study: Annotated[str, Positional, arg(metavar="STUDY")]
-    """`encodings`: tokens or vectors, told or not, shown or not. `scaling`: three sizes at four lengths of training.
-    `fusion`: patches straight into the trunk, or an encoder for each sense before it."""
+    """`encodings`: tokens or vectors; `scaling`: three sizes, four lengths; `fusion`: an encoder a sense, or none."""
     out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/STUDY)")] = None
     """Where the runs, `study.json` and `study.png` go."""
     data: Annotated[Path, arg(metavar="FOLDER")] = Path("data")

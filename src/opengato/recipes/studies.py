@@ -65,6 +65,7 @@ def control(base: Recipe, steps: int, rules: Rules, size: tuple[int, int]) -> Re
         train=dataclasses.replace(base.train, agent=agent, steps=steps),
         weights={"babyai": 0.5, "metaworld": 0.5},
         task_weights={},
+        tasks={},
         collect={family: tuple(found) for family, found in jobs.items()},
         imports=(),
         rules={"babyai": rules, "metaworld": rules},

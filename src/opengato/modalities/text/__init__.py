@@ -21,7 +21,7 @@ SHIPPED = "tokenizer.model"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
-    """`tokenizer` is the shipped model's name or a path to a SentencePiece model.
+    """`tokenizer` is the name of a shipped model or a path to a SentencePiece model.
 
     With `marks`, ids after its pieces say where a picture, a sound or a film begins and ends (`serialize.MARK`).
     """
@@ -45,8 +45,8 @@ class TextCodec(TokenCodec):
 
     def __init__(self, tokenizer: str = SHIPPED, marks: bool = False):
         self.tokenizer, self.marks = tokenizer, marks
-        shipped = importlib.resources.files("opengato") / "assets" / SHIPPED
-        path = str(shipped) if tokenizer == SHIPPED else tokenizer
+        shipped = importlib.resources.files("opengato") / "assets" / tokenizer
+        path = str(shipped) if shipped.is_file() else tokenizer
         try:
             self._pieces = sentencepiece.SentencePieceProcessor(model_file=path)
         except (OSError, RuntimeError) as error:

