@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ def test_who_knows_finds_all_and_who_is_one_off_finds_none_first(wrong: int) -> 
 
 def test_an_agent_is_measured_twice_alike_and_text_has_its_own_baseline() -> None:
     agent = dataclasses.replace(vector_config(window=64), contrast=contrast.Config(size=8), context=128).build().eval()
-    settings = Settings(documents=12)
+    settings = Settings(documents=12, data=Path("nowhere"))
     for task in ("retrieve/caption-openclipart", "retrieve/text-austen"):
         assert task in evaluator_of(task).tasks("retrieve")
         assert evaluator_of(task).unfit(task, settings) is None

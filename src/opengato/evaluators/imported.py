@@ -6,6 +6,7 @@ import functools
 import importlib.resources
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from opengato.core.config import choose, plugin
 from opengato.core.episode import Episode
 from opengato.data.importing import corpora
 from opengato.data.store import MANIFEST, EpisodeStore, read_manifest
-from opengato.evaluators.contract import Settings
+from opengato.evaluators.contract import Evaluator, Settings
 
 BASELINES = "baselines.json"
 
@@ -90,3 +91,22 @@ def baselines(task_id: str) -> dict[str, float]:
     if not path.is_file():
         return {}
     return json.loads(path.read_text(encoding="utf-8"))["tasks"].get(task_id, {})
+
+
+class ImportedEvaluator(Evaluator):
+    """What measures the held-out episodes of stores alone: those of families named in `measured`."""
+
+    measured: ClassVar[tuple[str, ...]]
+    from_stores = True
+
+    def families(self) -> list[str]:
+        return list(self.measured)
+
+    def tasks(self, family: str) -> list[str]:
+        return imported_tasks(family)
+
+    def unfit(self, task_id: str, settings: Settings | None = None) -> str | None:
+        return not_imported(task_id, (settings or Settings()).data)
+
+    def num_samples(self, task_id: str, settings: Settings) -> int:
+        return num_held_out(task_id, settings)

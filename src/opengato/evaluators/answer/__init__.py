@@ -10,7 +10,7 @@ import numpy as np
 from opengato.agent.model import Agent
 from opengato.evaluators import contract
 from opengato.evaluators.choosing import log_probabilities
-from opengato.evaluators.imported import baselines, held_out_episodes, imported_tasks, not_imported, num_held_out
+from opengato.evaluators.imported import ImportedEvaluator, baselines, held_out_episodes
 from opengato.evaluators.replies import answer_of, with_answer
 from opengato.evaluators.report import TaskResult
 from opengato.evaluators.statistics import proportion
@@ -22,7 +22,7 @@ MOST_CHOICES = 100
 BATCH = 512  # questions times answers
 
 
-class Evaluator(contract.Evaluator):
+class Evaluator(ImportedEvaluator):
     """Share of held-out questions whose greedy answer is the true one, letter by letter.
 
     Two answers are the same if they agree in letters and digits, whatever their case, spaces and stops (`normalised`).
@@ -32,19 +32,7 @@ class Evaluator(contract.Evaluator):
     """
 
     counted = "exact"
-    from_stores = True
-
-    def families(self) -> list[str]:
-        return ["vqa"]
-
-    def tasks(self, family: str) -> list[str]:
-        return imported_tasks(family)
-
-    def unfit(self, task_id: str, settings: contract.Settings | None = None) -> str | None:
-        return not_imported(task_id, (settings or contract.Settings()).data)
-
-    def num_samples(self, task_id: str, settings: contract.Settings) -> int:
-        return num_held_out(task_id, settings)
+    measured = ("vqa",)
 
     def measure(self, agent: Agent, task_id: str, settings: contract.Settings) -> Iterator[tuple[str, float]]:
         """`stopped`, `exact`, `chosen` and `majority` of each question: 1 where it is so, else 0."""

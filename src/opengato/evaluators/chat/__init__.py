@@ -11,7 +11,7 @@ from opengato.agent.model import Agent
 from opengato.core.episode import Episode
 from opengato.evaluators import contract
 from opengato.evaluators.choosing import CHOICES, dealt, pointwise_information, rank_of
-from opengato.evaluators.imported import baselines, held_out_episodes, imported_tasks, not_imported
+from opengato.evaluators.imported import ImportedEvaluator, baselines, held_out_episodes
 from opengato.evaluators.replies import answer_nats, answer_of, nats_and_bytes, turns_of, with_answer
 from opengato.evaluators.report import TaskResult
 from opengato.evaluators.statistics import bootstrap_ratio, proportion
@@ -20,7 +20,7 @@ METRIC = f"right reply of {CHOICES}"
 LONGEST = 64  # tokens of a reply
 
 
-class Evaluator(contract.Evaluator):
+class Evaluator(ImportedEvaluator):
     """Accuracy of choosing a held-out turn's reply among 16, given the dialogue so far with its true replies.
 
     The turns are dealt into groups of 16, and each group's replies are the choices of all its turns. The score is
@@ -30,15 +30,7 @@ class Evaluator(contract.Evaluator):
     """
 
     counted = "stopped"
-
-    def families(self) -> list[str]:
-        return ["chat"]
-
-    def tasks(self, family: str) -> list[str]:
-        return imported_tasks(family)
-
-    def unfit(self, task_id: str, settings: contract.Settings | None = None) -> str | None:
-        return not_imported(task_id, (settings or contract.Settings()).data)
+    measured = ("chat",)
 
     def num_samples(self, task_id: str, settings: contract.Settings) -> int:
         return len(held_out_turns(task_id, settings))

@@ -13,7 +13,7 @@ import numpy as np
 from opengato.agent.model import Agent
 from opengato.evaluators import contract
 from opengato.evaluators.choosing import log_probabilities, pointwise_information
-from opengato.evaluators.imported import baselines, held_out_episodes, imported_tasks, not_imported, num_held_out
+from opengato.evaluators.imported import ImportedEvaluator, baselines, held_out_episodes
 from opengato.evaluators.replies import answer_of, with_answer
 from opengato.evaluators.report import TaskResult
 from opengato.evaluators.statistics import Interval, proportion
@@ -22,7 +22,7 @@ METRIC = "accuracy"
 BATCH = 512  # items times labels
 
 
-class Evaluator(contract.Evaluator):
+class Evaluator(ImportedEvaluator):
     """Accuracy and macro F1 over the held-out items of a corpus with labels, an item a step that writes its label.
 
     The answer is the label of the largest log p(label | item), summed over its tokens and the marker that ends it: the
@@ -32,19 +32,7 @@ class Evaluator(contract.Evaluator):
     """
 
     counted = "answer"
-    from_stores = True
-
-    def families(self) -> list[str]:
-        return ["emotion", "label", "sentiment", "sound", "topic", "video"]
-
-    def tasks(self, family: str) -> list[str]:
-        return imported_tasks(family)
-
-    def unfit(self, task_id: str, settings: contract.Settings | None = None) -> str | None:
-        return not_imported(task_id, (settings or contract.Settings()).data)
-
-    def num_samples(self, task_id: str, settings: contract.Settings) -> int:
-        return num_held_out(task_id, settings)
+    measured = ("emotion", "label", "sentiment", "sound", "topic", "video")
 
     def measure(self, agent: Agent, task_id: str, settings: contract.Settings) -> Iterator[tuple[str, float]]:
         """`label`, `answer` and `informed answer` of each item, as indices into `labels_of`."""

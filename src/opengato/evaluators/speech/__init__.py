@@ -9,7 +9,7 @@ import numpy as np
 
 from opengato.agent.model import Agent
 from opengato.evaluators import contract
-from opengato.evaluators.imported import baselines, held_out_episodes, imported_tasks, not_imported, num_held_out
+from opengato.evaluators.imported import ImportedEvaluator, baselines, held_out_episodes
 from opengato.evaluators.replies import answer_nats, answer_of
 from opengato.evaluators.report import TaskResult
 from opengato.evaluators.statistics import bootstrap_ratio, proportion
@@ -19,7 +19,7 @@ METRIC = "word error rate"
 LONGEST = 192  # tokens of a transcript
 
 
-class Evaluator(contract.Evaluator):
+class Evaluator(ImportedEvaluator):
     """WER = (words substituted + left out + put in) / words said, over all recordings; it may exceed 1.
 
     `character error rate` is the same of letters and spaces. Both compare what `sources.speech.transcript` leaves of a
@@ -29,18 +29,7 @@ class Evaluator(contract.Evaluator):
     """
 
     counted = "words"
-
-    def families(self) -> list[str]:
-        return ["speech"]
-
-    def tasks(self, family: str) -> list[str]:
-        return imported_tasks(family)
-
-    def unfit(self, task_id: str, settings: contract.Settings | None = None) -> str | None:
-        return not_imported(task_id, (settings or contract.Settings()).data)
-
-    def num_samples(self, task_id: str, settings: contract.Settings) -> int:
-        return num_held_out(task_id, settings)
+    measured = ("speech",)
 
     def measure(self, agent: Agent, task_id: str, settings: contract.Settings) -> Iterator[tuple[str, float]]:
         """`word edits`, `words`, `character edits`, `characters`, `stopped`, `nats` of each recording."""

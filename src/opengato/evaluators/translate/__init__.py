@@ -11,7 +11,7 @@ import numpy as np
 from opengato.agent.model import Agent
 from opengato.core.episode import Episode
 from opengato.evaluators import contract
-from opengato.evaluators.imported import baselines, held_out_episodes, imported_tasks, not_imported, num_held_out
+from opengato.evaluators.imported import ImportedEvaluator, baselines, held_out_episodes
 from opengato.evaluators.replies import answer_of, nats_and_bytes
 from opengato.evaluators.report import TaskResult
 from opengato.evaluators.statistics import Interval, bootstrap_mean, bootstrap_ratio, proportion
@@ -21,7 +21,7 @@ LONGEST = 128  # tokens of a translation
 COPIED = "copied source"
 
 
-class Evaluator(contract.Evaluator):
+class Evaluator(ImportedEvaluator):
     """chrF [Popovic 2015, doi:10.18653/v1/W15-3049] of greedy translations by sacrebleu, the mean over lines, percent.
 
     `corpus chrF` and `corpus BLEU` [Papineni et al. 2002, doi:10.3115/1073083.1073135] are those of all lines at once;
@@ -30,20 +30,12 @@ class Evaluator(contract.Evaluator):
     """
 
     counted = "chrF"
-
-    def families(self) -> list[str]:
-        return ["translate"]
-
-    def tasks(self, family: str) -> list[str]:
-        return imported_tasks(family)
+    measured = ("translate",)
 
     def unfit(self, task_id: str, settings: contract.Settings | None = None) -> str | None:
         if importlib.util.find_spec("sacrebleu") is None:
             return "chrF and BLEU need the package sacrebleu: run `pip install 'opengato[language]'`"
-        return not_imported(task_id, (settings or contract.Settings()).data)
-
-    def num_samples(self, task_id: str, settings: contract.Settings) -> int:
-        return num_held_out(task_id, settings)
+        return super().unfit(task_id, settings)
 
     def measure(self, agent: Agent, task_id: str, settings: contract.Settings) -> Iterator[tuple[str, float]]:
         """`chrF`, `copied chrF`, `stopped`, `nats`, `bytes` of each line, and once `corpus chrF` and `corpus BLEU`."""
