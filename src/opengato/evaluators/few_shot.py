@@ -69,11 +69,11 @@ def gato() -> Config:
 
 
 def small() -> Config:
-    """The shipped agent against new weights, on two tasks that are new to it: a look at the curves on two cores."""
+    """The shipped agent against new weights, on three tasks that are new to it: a look at the curves on two cores."""
     training = finetune.defaults(num_parameters=0)
     loader = dataclasses.replace(training.loader, groups=1, workers=0)
     return Config(
-        tasks=("babyai/UnlockPickupDist", "metaworld/hammer"),
+        tasks=("babyai/UnlockPickupDist", "metaworld/hammer", "dmc/cartpole-swingup"),
         starts={"tiny": "tiny"},
         episodes=(1, 10, 100),
         series=2,
