@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from opengato.core.episode import Episode, document
+from opengato.core.views import task_about
 from opengato.data.store import StoreWriter
 from opengato.evaluators import Settings, evaluator_of, run_task
-from opengato.evaluators.anomaly import asked_of, sound_of, without_media
+from opengato.evaluators.anomaly import sound_of, without_media
 from opengato.evaluators.anomaly.ranking import auroc, auroc_interval, exchanged
 from opengato.evaluators.heldout import held_out_pictures
 from tests.evaluators.fakes import FakeAgent, written
@@ -106,7 +107,7 @@ def test_tasks_are_those_of_media() -> None:
     tasks = evaluator.tasks("anomaly")
     assert {TASK, "anomaly/video-clips", "anomaly/caption-composed"} <= set(tasks)
     assert not [task for task in tasks if task.startswith("anomaly/text-")]
-    assert asked_of("anomaly/video-motion-side") == "video/motion-side"
+    assert task_about("anomaly/video-motion-side") == "video/motion-side"
     assert evaluator.unfit(TASK) is None
     assert "opengato import clips" in str(evaluator.unfit("anomaly/video-clips", Settings(data=Path("nowhere"))))
 

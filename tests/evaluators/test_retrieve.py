@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from opengato.core.views import task_about
 from opengato.evaluators import Settings, evaluator_of, run_task
 from opengato.evaluators.heldout import held_out_pictures
-from opengato.evaluators.retrieve import cosines, halves, ranks, recall, task_of, tf_idf
+from opengato.evaluators.retrieve import cosines, halves, ranks, recall, tf_idf
 from opengato.nn import contrast
 from tests.tiny import vector_config
 
@@ -60,7 +61,7 @@ def test_passages_are_cut_in_the_middle() -> None:
 @pytest.mark.parametrize("wrong", [0, 1])
 def test_who_knows_finds_all_and_who_is_one_off_finds_none_first(wrong: int) -> None:
     task = "retrieve/caption-emoji"
-    assert task_of(task) == "caption/emoji"
+    assert task_about(task) == "caption/emoji"
     result = run_task(Knowing("caption/emoji", wrong), task, Settings())  # ty: ignore[invalid-argument-type]
     pictures = held_out_pictures("caption/emoji")
     assert result.references == {"chance": 10 / len(pictures)}

@@ -20,16 +20,15 @@ from opengato.core.episode import MEDIA, Kind
 from opengato.core.media import media_kind
 from opengato.core.picture import decoded
 from opengato.evaluators.heldout import held_out_pictures, held_out_tasks
-from opengato.sources import pictures
+from opengato.sources import pictures, speech
 
 SAMPLE, SAMPLES = "sample:", "samples"
 NAMES: dict[Kind, str] = {"image": "pictures", "video": "films", "audio": "sounds", "text": "text"}
 DESCRIBE: dict[Kind, str] = {
     "image": pictures.INSTRUCTION,
-    "video": "describe the film",
+    "video": pictures.FILM_INSTRUCTION,
     "audio": "what is this sound?",
 }
-TRANSCRIBE = "write down what is said"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,10 @@ def transcribe(arguments: Transcribe) -> None:
             raise ValueError(f"{item.name} is no sound: it holds {NAMES[item.kind]}, of which nothing can be heard")
     agent = able_agent(arguments.agent, items)
     for item in items:
-        write(heading(item, items), agent.stream([item.value, arguments.instruction or TRANSCRIBE], arguments.length))
+        write(
+            heading(item, items),
+            agent.stream([item.value, arguments.instruction or speech.INSTRUCTION], arguments.length),
+        )
 
 
 def draw(arguments: Draw) -> None:

@@ -127,7 +127,7 @@ def _leaf(space: spaces.Space, name: str, side: Side) -> _Leaf:
         return _discrete(space, name, side, np.full(space.shape, 2), np.zeros(space.shape, np.int64))
     if isinstance(space, spaces.Text):
         spec = ArraySpec(name=name, kind="text", dtype="str", meaning=_meaning(space))
-        return _single(spec, lambda value: str(value), lambda value: str(value))  # type: ignore[arg-type]
+        return _single(spec, str, str)
     if isinstance(space, spaces.Box):
         return _box(space, name, side)
     raise ValueError(

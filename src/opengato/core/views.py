@@ -28,7 +28,17 @@ def drawing_task(task: str) -> str:
 
 def retrieval_task(task: str) -> str:
     """`retrieve/caption-emoji` for `caption/emoji`."""
-    return f"{RETRIEVE}/{task.replace('/', '-', 1)}"
+    return task_on(RETRIEVE, task)
+
+
+def task_on(family: str, task: str) -> str:
+    """The task of a family that asks something else about the items of a task: `anomaly/caption-emoji`."""
+    return f"{family}/{task.replace('/', '-', 1)}"
+
+
+def task_about(task_id: str) -> str:
+    """The task whose items are asked about: `caption/emoji` for `anomaly/caption-emoji`."""
+    return task_id.partition("/")[2].replace("-", "/", 1)
 
 
 def as_drawn(episode: Episode) -> Episode:

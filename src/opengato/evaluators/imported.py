@@ -15,6 +15,7 @@ from opengato.core.episode import Episode
 from opengato.data.importing import corpora
 from opengato.data.store import MANIFEST, EpisodeStore, read_manifest
 from opengato.evaluators.contract import Evaluator, Settings
+from opengato.evaluators.heldout import held_out_tasks
 
 BASELINES = "baselines.json"
 
@@ -27,6 +28,11 @@ def _source_by_task() -> dict[str, str]:
 def imported_tasks(family: str) -> list[str]:
     """All tasks of a family that a corpus has, imported or not."""
     return sorted(task for task in _source_by_task() if task.partition("/")[0] == family)
+
+
+def known_tasks(family: str) -> list[str]:
+    """All tasks of a family that the shipped sample or a corpus has something held out of."""
+    return sorted({*held_out_tasks(family), *imported_tasks(family)})
 
 
 def source_of(task_id: str) -> str:
@@ -47,6 +53,11 @@ def not_imported(task_id: str, data: Path) -> str | None:
     )
 
 
+def unavailable(task_id: str, data: Path) -> str | None:
+    """Why nothing held out of a task can be had; None where it can. The shipped sample always can."""
+    return None if task_id in held_out_tasks(task_id.partition("/")[0]) else not_imported(task_id, data)
+
+
 def _folder(task_id: str, data: Path) -> Path | None:
     """Where the splits of a task lie, if its held-out one is there: a corpus, or what a user imported."""
     name = _source_by_task().get(task_id)
@@ -64,7 +75,9 @@ def held_out_episodes(
     With `documents`, at most so many, drawn by `seed`: the first of a store may all have one label.
     """
     store = _store(task_id, data, split)
-    found = np.flatnonzero([store.task(index) == task_id for index in range(len(store))])
+    found = (
+        np.flatnonzero(store.task_E == store.task_names.index(task_id)) if task_id in store.tasks() else np.array([])
+    )
     if documents is not None and documents < len(found):
         found = np.sort(np.random.default_rng(seed).permutation(found)[:documents])
     return [store[int(index)] for index in found]
@@ -72,8 +85,7 @@ def held_out_episodes(
 
 def num_held_out(task_id: str, settings: Settings) -> int:
     """How many held-out episodes of a task there are to measure."""
-    store = _store(task_id, settings.data, "test")
-    found = sum(store.task(index) == task_id for index in range(len(store)))
+    found = _store(task_id, settings.data, "test").tasks().get(task_id, 0)
     return found if settings.documents is None else min(found, settings.documents)
 
 

@@ -6,17 +6,7 @@ from pathlib import Path
 
 from opengato.core.episode import MEDIA, Episode
 from opengato.evaluators.heldout import held_out_pictures, held_out_tasks
-from opengato.evaluators.imported import held_out_episodes, imported_tasks, not_imported
-
-
-def pair_tasks(family: str) -> list[str]:
-    """Tasks of a family such as `caption` or `speech`, of the sample that is shipped and of corpora."""
-    return sorted({*held_out_tasks(family), *imported_tasks(family)})
-
-
-def missing(task_id: str, data: Path) -> str | None:
-    """Why the pairs of a task cannot be had; None where they can. Those of the sample always can."""
-    return None if task_id in held_out_tasks(task_id.partition("/")[0]) else not_imported(task_id, data)
+from opengato.evaluators.imported import held_out_episodes
 
 
 def held_out_pairs(task_id: str, data: Path, limit: int | None = None) -> list[Episode]:

@@ -78,19 +78,14 @@ def num_int8(module: nn.Module) -> int:
     return sum((layer.weight if isinstance(layer, Int8Linear) else layer.rows).numel() for layer in layers)
 
 
-def to_int8(module: nn.Module) -> int:
-    """Replace every table and linear layer inside `module`, in place; how many were replaced.
+def to_int8(module: nn.Module) -> None:
+    """Replace every table and linear layer inside `module`, in place.
 
     A layer of few or odd inputs stays: it has little to read, and the kernel takes whole blocks of 16.
     """
-    replaced = 0
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
             if type(child) is nn.Linear and child.in_features % 16 == 0:
                 setattr(parent, name, Int8Linear(child))
             elif type(child) is TiedTable:
                 setattr(parent, name, Int8Table(child))
-            else:
-                continue
-            replaced += 1
-    return replaced

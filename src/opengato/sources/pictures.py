@@ -15,6 +15,7 @@ from PIL import Image
 from opengato.core.picture import opened
 
 INSTRUCTION = "describe the picture"
+FILM_INSTRUCTION = "describe the film"
 LANGUAGES = {
     "zh": "Chinese",
     "fr": "French",

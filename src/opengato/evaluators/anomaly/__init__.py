@@ -10,11 +10,12 @@ import numpy as np
 
 from opengato.agent.model import Agent
 from opengato.core.episode import MEDIA, Episode, is_absent, objects
+from opengato.core.views import task_about, task_on
 from opengato.evaluators import contract
 from opengato.evaluators.anomaly.ranking import auroc, auroc_interval, exchanged
 from opengato.evaluators.choosing import log_probabilities
 from opengato.evaluators.heldout import held_out_pictures, held_out_tasks
-from opengato.evaluators.imported import held_out_episodes, imported_tasks, not_imported, num_held_out
+from opengato.evaluators.imported import held_out_episodes, known_tasks, num_held_out, unavailable
 from opengato.evaluators.replies import answer_of, with_answer
 from opengato.evaluators.report import TaskResult
 from opengato.evaluators.statistics import proportion
@@ -40,24 +41,20 @@ class Evaluator(contract.Evaluator):
         return ["anomaly"]
 
     def tasks(self, family: str) -> list[str]:
-        asked = {task for name in FAMILIES for task in imported_tasks(name)} | set(held_out_tasks("caption"))
-        return sorted(f"{family}/{task.replace('/', '-', 1)}" for task in asked)
+        return sorted(task_on(family, task) for name in FAMILIES for task in known_tasks(name))
 
     def unfit(self, task_id: str, settings: contract.Settings | None = None) -> str | None:
-        task = asked_of(task_id)
-        if task in held_out_tasks("caption"):
-            return None
-        return not_imported(task, (settings or contract.Settings()).data)
+        return unavailable(task_about(task_id), (settings or contract.Settings()).data)
 
     def num_samples(self, task_id: str, settings: contract.Settings) -> int:
-        task = asked_of(task_id)
+        task = task_about(task_id)
         if task in held_out_tasks("caption"):
             return len(held_out_pictures(task)[: settings.documents])
         return num_held_out(task, settings)
 
     def measure(self, agent: Agent, task_id: str, settings: contract.Settings) -> Iterator[tuple[str, float]]:
         """log p of `right` and `wrong` pairs and of their texts alone; `wrong sound` where films have sounds."""
-        items = items_of(asked_of(task_id), settings)
+        items = items_of(task_about(task_id), settings)
         rng = np.random.default_rng(settings.seed)
         texts = [answer_of(item) for item in items]
         others = exchanged([[text] for text in texts], rng)
@@ -103,11 +100,6 @@ class Evaluator(contract.Evaluator):
             num_samples=len(right),
             seed=settings.seed,
         )
-
-
-def asked_of(task_id: str) -> str:
-    """The task whose items are asked about: `caption/emoji` of `anomaly/caption-emoji`."""
-    return task_id.partition("/")[2].replace("-", "/", 1)
 
 
 def items_of(task: str, settings: contract.Settings) -> list[Episode]:

@@ -12,7 +12,7 @@ from opengato.evaluators import contract
 from opengato.evaluators.caption.cider import cider, words_of
 from opengato.evaluators.choosing import CHOICES, log_probabilities, pointwise_information, rank_of
 from opengato.evaluators.heldout import held_out_pictures, held_out_tasks
-from opengato.evaluators.imported import baselines, held_out_episodes, imported_tasks, not_imported
+from opengato.evaluators.imported import baselines, held_out_episodes, known_tasks, unavailable
 from opengato.evaluators.replies import answer_of, with_answer
 from opengato.evaluators.report import TaskResult
 from opengato.evaluators.statistics import Interval, bootstrap_mean, proportion
@@ -42,14 +42,12 @@ class Evaluator(contract.Evaluator):
         return ["caption"]
 
     def tasks(self, family: str) -> list[str]:
-        return sorted({*held_out_tasks(family), *imported_tasks(family)})
+        return known_tasks(family)
 
     def unfit(self, task_id: str, settings: contract.Settings | None = None) -> str | None:
         settings = settings or contract.Settings()
-        if task_id in held_out_tasks("caption"):
-            return None
-        why = not_imported(task_id, settings.data)
-        if why is None:
+        why = unavailable(task_id, settings.data)
+        if why is None and task_id not in held_out_tasks("caption"):
             different = len({answer_of(episode) for episode in pictures_of(task_id, settings)})
             if different < CHOICES:
                 why = f"{different} different captions are held out, expected at least {CHOICES}"

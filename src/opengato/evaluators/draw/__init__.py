@@ -12,7 +12,8 @@ from opengato.agent.model import Agent
 from opengato.core.episode import objects
 from opengato.core.views import DRAW, PICTURE, as_drawn, drawing_instruction, drawing_task
 from opengato.evaluators import contract
-from opengato.evaluators.pairs import held_out_pairs, missing, pair_tasks, written
+from opengato.evaluators.imported import known_tasks, unavailable
+from opengato.evaluators.pairs import held_out_pairs, written
 from opengato.evaluators.report import TaskResult
 from opengato.evaluators.statistics import bootstrap_mean, proportion
 from opengato.modalities.image.tokens import PictureTokens
@@ -35,10 +36,10 @@ class Evaluator(contract.Evaluator):
         return [DRAW]
 
     def tasks(self, family: str) -> list[str]:
-        return [drawing_task(task) for task in pair_tasks("caption")]
+        return [drawing_task(task) for task in known_tasks("caption")]
 
     def unfit(self, task_id: str, settings: contract.Settings | None = None) -> str | None:
-        return missing(task_of(task_id), (settings or contract.Settings()).data)
+        return unavailable(task_of(task_id), (settings or contract.Settings()).data)
 
     def num_samples(self, task_id: str, settings: contract.Settings) -> int | None:
         return settings.documents

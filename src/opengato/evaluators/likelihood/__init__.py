@@ -11,8 +11,8 @@ import numpy as np
 
 from opengato.agent.model import Agent
 from opengato.evaluators import contract
-from opengato.evaluators.heldout import TEXTS, held_out_tasks, held_out_text
-from opengato.evaluators.imported import held_out_episodes, imported_tasks, not_imported
+from opengato.evaluators.heldout import TEXTS, held_out_text
+from opengato.evaluators.imported import held_out_episodes, known_tasks, unavailable
 from opengato.evaluators.likelihood.windows import TextWindows
 from opengato.evaluators.replies import answer_of
 from opengato.evaluators.report import TaskResult
@@ -38,10 +38,10 @@ class Evaluator(contract.Evaluator):
         return ["text"]
 
     def tasks(self, family: str) -> list[str]:
-        return sorted({*held_out_tasks(family), *imported_tasks(family)})
+        return known_tasks(family)
 
     def unfit(self, task_id: str, settings: contract.Settings | None = None) -> str | None:
-        return None if task_id in TEXTS else not_imported(task_id, (settings or contract.Settings()).data)
+        return unavailable(task_id, (settings or contract.Settings()).data)
 
     def num_samples(self, task_id: str, settings: contract.Settings) -> int | None:
         return settings.documents if task_id in TEXTS else None

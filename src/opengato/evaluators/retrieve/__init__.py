@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from opengato.agent.model import Agent
-from opengato.core.views import RETRIEVE, retrieval_task
+from opengato.core.views import RETRIEVE, retrieval_task, task_about
 from opengato.evaluators import contract
 from opengato.evaluators.heldout import held_out_tasks, held_out_text
-from opengato.evaluators.pairs import held_out_pairs, missing, pair_tasks, shown, written
+from opengato.evaluators.imported import known_tasks, unavailable
+from opengato.evaluators.pairs import held_out_pairs, shown, written
 from opengato.evaluators.report import TaskResult
 from opengato.evaluators.statistics import Interval, proportion
 
@@ -43,15 +44,14 @@ class Evaluator(contract.Evaluator):
         return sorted(retrieval_task(task) for part in (*FAMILIES, "text") for task in sources_of(part))
 
     def unfit(self, task_id: str, settings: contract.Settings | None = None) -> str | None:
-        task = task_of(task_id)
-        return None if task.startswith("text/") else missing(task, (settings or contract.Settings()).data)
+        return unavailable(task_about(task_id), (settings or contract.Settings()).data)
 
     def num_samples(self, task_id: str, settings: contract.Settings) -> int | None:
         return None
 
     def measure(self, agent: Agent, task_id: str, settings: contract.Settings) -> Iterator[tuple[str, float]]:
         """The rank (0 is right) of the right candidate of each query, both ways; and how many candidates there were."""
-        task = task_of(task_id)
+        task = task_about(task_id)
         if task.startswith("text/"):
             pairs = halves(held_out_text(task))[: settings.documents]
             asked, found = [[first] for first, _ in pairs], [[second] for _, second in pairs]
@@ -95,12 +95,7 @@ class Evaluator(contract.Evaluator):
 
 def sources_of(part: str) -> list[str]:
     """The tasks of a family whose held-out parts are pairs, or can be cut into such."""
-    return held_out_tasks("text") if part == "text" else pair_tasks(part)
-
-
-def task_of(task_id: str) -> str:
-    """`caption/emoji` for `retrieve/caption-emoji`."""
-    return task_id.partition("/")[2].replace("-", "/", 1)
+    return held_out_tasks("text") if part == "text" else known_tasks(part)
 
 
 def recall(found: Sequence[float], depth: int) -> Interval:

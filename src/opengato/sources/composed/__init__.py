@@ -21,7 +21,6 @@ from opengato.sources.tuxpaint_stamps import LICENCE, STAMPS, Stamp, stamps
 SIDE, FRAMES, FPS, RATE = 64, 8, 4, 16_000
 LARGEST = 34  # pixels of a cut-out
 WAYS = {"to the right": (1, 0), "to the left": (-1, 0), "down": (0, 1), "up": (0, -1)}
-INSTRUCTION = "describe the film"
 THING = re.compile(r"(?:an?|the|two|some) [^.!?;]+", re.IGNORECASE)
 TAKES = 2  # films of a stamp that moves one way
 
@@ -63,7 +62,7 @@ class Source(sources.Source):
                             f"{caption}, moving {way}",
                             video=write_film(film(ground, cutout, way, generator), FPS),
                             audio=sound,
-                            instruction=INSTRUCTION,
+                            instruction=pictures.FILM_INSTRUCTION,
                             source="composed",
                             item=stamp.item,
                             concept=concept,
