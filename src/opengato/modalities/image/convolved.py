@@ -96,6 +96,9 @@ class ConvolvedImage(Modality):
 
 def pictures(payload_NP: Tensor) -> Iterator[Tensor]:
     """The places (I, R, L) of the patches of all pictures of one size, size by size."""
+    if payload_NP.is_meta:  # no values to tell pictures by; as many of one patch each take the same memory
+        yield torch.arange(len(payload_NP), device="meta")[:, None, None]
+        return
     opens_row_N = payload_NP[:, -2] == 0
     first_N = opens_row_N & (payload_NP[:, -4] == 0)
     picture_N = first_N.cumsum(0) - 1

