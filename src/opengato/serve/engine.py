@@ -1,0 +1,287 @@
+"""The one thread that has the model: it takes what is waiting, all actions that are due in one forward pass.
+
+Actions come first: of the texts under way only one goes on by a piece between two passes, as long as there are any.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from opengato.agent.inputs import TEXT, read
+from opengato.agent.policy import AgentPolicy
+from opengato.agent.stream import stream
+from opengato.core.environment import TaskInfo
+from opengato.core.episode import ArraySpec, Episode
+from opengato.core.modality import Sampling
+from opengato.core.policy import Observed, Values
+from opengato.serve.refused import Refused
+
+
+@dataclass(slots=True)
+class Clock:
+    """When a job came, when the model took it, when it was done; who shared the last pass with it."""
+
+    came: float = field(default_factory=time.perf_counter)
+    taken: float = 0.0
+    seconds: float = 0.0
+    batch: int = 1
+
+    def timing(self) -> dict[str, float | int]:
+        """The timing block of an answer that goes out now."""
+        total = time.perf_counter() - self.came
+        times = {"queue_ms": self.taken - self.came, "model_ms": self.seconds, "total_ms": total}
+        return {**{name: round(1000 * seconds, 3) for name, seconds in times.items()}, "batch": self.batch}
+
+
+@dataclass(kw_only=True, slots=True)
+class Job:
+    """Something for the model to do; `result` is what comes of it."""
+
+    clock: Clock = field(default_factory=Clock)
+    result: Future[Any] = field(default_factory=Future)
+
+
+@dataclass(kw_only=True, slots=True)
+class Begin(Job):
+    """An episode starts in a row, after the steps `past` of it; its result is None."""
+
+    row: int
+    task: TaskInfo
+    instruction: str
+    seed: int = 0
+    past: Episode | None = None
+
+
+@dataclass(kw_only=True, slots=True)
+class Act(Job):
+    """An observation in a row; its result is the action (`Values`)."""
+
+    row: int
+    values: Values
+    reward: float = 0.0
+
+
+@dataclass(kw_only=True, slots=True)
+class Leave(Job):
+    """A row is free again."""
+
+    row: int
+
+
+@dataclass(kw_only=True, slots=True)
+class Write(Job):
+    """Go on after `inputs`; `tell` hears each piece. The result is how it went, unless it was `dropped`."""
+
+    inputs: list[Any]
+    max_new_tokens: int
+    sampling: dict[str, Any]
+    tell: Callable[[str], None]
+    dropped: bool = False
+    read: int = 0
+    pieces: Any = None
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """A text that was written: tokens read and written, and whether it stopped by itself."""
+
+    text: str
+    read: int
+    written: int
+    stopped: bool
+
+
+@dataclass(kw_only=True, slots=True)
+class Embed(Job):
+    """Vectors of several lists of inputs; the result is the array and the number of positions read."""
+
+    inputs: list[list[Any]]
+
+
+class Engine:
+    """Rows of `policy` for episodes, and texts beside them. `on_pass(batch, seconds)` hears of each pass of actions."""
+
+    def __init__(
+        self, policy: AgentPolicy, max_writing: int, max_waiting: int, on_pass: Callable[[int, float], None]
+    ) -> None:
+        self.policy, self.agent = policy, policy.agent
+        self.max_writing, self.max_waiting = max_writing, max_waiting
+        self._on_pass = on_pass
+        self._waiting: deque[Job] = deque()
+        self._writing: deque[Write] = deque()
+        self._queued: deque[Write | Embed] = deque()
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="opengato-model", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread after its pass; what still waits is refused."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+        self._thread.join()
+
+    def submit(self, job: Job) -> Future[Any]:
+        """Let a job wait for the model; Refused (503) where too many do."""
+        with self._changed:
+            if self._stopped:
+                raise Refused(503, "the server is stopping", retry_after=5)
+            if isinstance(job, Write | Embed):
+                if len(self._queued) >= self.max_waiting:
+                    raise Refused(503, f"{len(self._queued)} texts are waiting already", retry_after=5)
+                self._queued.append(job)
+            else:
+                self._waiting.append(job)
+            self._changed.notify()
+        return job.result
+
+    def release(self, row: int) -> None:
+        """A row is no longer needed; what its episode still waits for is done first."""
+        with self._changed:
+            if not self._stopped:
+                self._waiting.append(Leave(row=row))
+                self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not (self._stopped or self._waiting or self._writing or self._queued):
+                    self._changed.wait()
+                if self._stopped:
+                    break
+                due, self._waiting = self._waiting, deque()
+                while self._queued and len(self._writing) < self.max_writing:
+                    job = self._queued.popleft()
+                    if isinstance(job, Write):
+                        self._writing.append(job)
+                    else:
+                        due.append(job)
+            self._control(due)
+            self._write(1 if due else len(self._writing))
+        for job in (*self._waiting, *self._writing, *self._queued):
+            _settle(job, Refused(503, "the server is stopping", retry_after=5))
+
+    def _control(self, due: Iterable[Job]) -> None:
+        """All that came, in order; actions wait for one another unless their row is needed for something else."""
+        acts: dict[int, Act] = {}
+        for job in due:
+            if isinstance(job, Embed):
+                self._do(job, self._embed)
+                continue
+            assert isinstance(job, Begin | Act | Leave)
+            if job.row in acts:
+                self._act(acts)
+                acts = {}
+            if isinstance(job, Act):
+                acts[job.row] = job
+            else:
+                self._do(job, self._begin if isinstance(job, Begin) else self._leave)
+        self._act(acts)
+
+    def _begin(self, job: Begin) -> None:
+        self.policy.begin_after(job.row, job.task, job.instruction, job.past, job.seed)
+
+    def _leave(self, job: Leave) -> None:
+        self.policy.end(job.row)
+
+    def _embed(self, job: Embed) -> tuple[np.ndarray, int]:
+        return self.agent.embed(job.inputs), sum(len(read(self.agent, items)) for items in job.inputs)
+
+    def _do(self, job: Any, work: Callable[[Any], Any]) -> None:
+        """A job by itself, whoever waits for it."""
+        job.clock.taken = time.perf_counter()
+        try:
+            result = work(job)
+        except Exception as error:  # whatever went wrong is this job's: the thread lives on
+            result = error
+        job.clock.seconds = time.perf_counter() - job.clock.taken
+        _settle(job, result)
+
+    def _act(self, acts: dict[int, Act]) -> None:
+        """Actions of all rows: one forward pass for those whose actions have the same fields."""
+        kinds: dict[tuple[tuple[str, ArraySpec], ...], list[Act]] = {}
+        for job in acts.values():
+            job.clock.taken = time.perf_counter()
+            try:
+                self.policy.look(job.row, Observed(None, job.values, job.reward))
+                kinds.setdefault(tuple(self.policy.task(job.row).action_specs.items()), []).append(job)
+            except Exception as error:  # an observation that the agent cannot take is not the others' business
+                _settle(job, error)
+        for jobs in kinds.values():
+            begun = time.perf_counter()
+            try:
+                found = self.policy.decide([job.row for job in jobs])
+            except Exception as error:
+                for job in jobs:
+                    self.policy.end(job.row)  # nobody knows how far its cache was written
+                    _settle(job, error)
+                continue
+            seconds = time.perf_counter() - begun
+            self._on_pass(len(jobs), seconds)
+            for job, values in zip(jobs, found, strict=True):
+                job.clock.taken, job.clock.seconds, job.clock.batch = begun, seconds, len(jobs)
+                _settle(job, values)
+
+    def _write(self, count: int) -> None:
+        """The next piece of `count` texts, in turns."""
+        for _ in range(min(count, len(self._writing))):
+            job = self._writing.popleft()
+            if not job.dropped and self._piece(job):
+                self._writing.append(job)
+
+    def _piece(self, job: Write) -> bool:
+        """Whether a text goes on."""
+        begun = time.perf_counter()
+        try:
+            if job.pieces is None:
+                job.clock.taken = begun
+                job.pieces = self._open(job)
+            piece = next(job.pieces)
+            job.text += piece
+            job.tell(piece)
+            return True
+        except StopIteration as end:
+            _settle(job, Told(text=job.text, read=job.read, written=self._count(job.text), stopped=end.value))
+        except Exception as error:
+            _settle(job, error)
+        finally:
+            job.clock.seconds += time.perf_counter() - begun
+        return False
+
+    def _open(self, job: Write) -> Any:
+        given = read(self.agent, job.inputs)
+        job.read = len(given)
+        settings = dict(job.sampling)
+        generator = torch.Generator(device=self.agent.device).manual_seed(settings.pop("seed"))
+        return stream(self.agent, given, job.max_new_tokens, Sampling(generator=generator, **settings))
+
+    def _count(self, text: str) -> int:
+        """Tokens of a text, its end marker not among them."""
+        codec = self.agent.serializer.codecs[self.agent.serializer.layout.modality("action", TEXT)]
+        whole, end = (len(codec.encode([words], TEXT, "action")[0]) for words in (text, ""))
+        return whole - end
+
+
+def _settle(job: Job, result: Any) -> None:
+    """Hand over a result, or an error, to whoever still waits."""
+    if not job.result.set_running_or_notify_cancel():
+        return
+    if isinstance(result, ValueError):
+        result = Refused(400, str(result))
+    if isinstance(result, Exception):
+        job.result.set_exception(result)
+    else:
+        job.result.set_result(result)
