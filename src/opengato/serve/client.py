@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,7 +24,8 @@ class RemoteSession:
 
     def __init__(self, url: str, token: str | None = None) -> None:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        self._socket = _connect(session_url(url), headers)
+        self._open = ExitStack()
+        self._socket = _connect(session_url(url), headers, self._open)
         self.metadata: dict[str, Any] = self._received()
 
     def reset(self, task: str, instruction: str | None = None, seed: int = 0, period_ms: float | None = None) -> Any:
@@ -49,8 +51,12 @@ class RemoteSession:
         """Hang up; the server's report of the cadence."""
         self.send({"type": "end"})
         report = self._received()["cadence"]
-        self._socket.close()
+        self.close()
         return report
+
+    def close(self) -> None:
+        """Hang up without a word."""
+        self._open.close()
 
     def send(self, message: dict[str, Any]) -> None:
         """Any message."""
@@ -109,9 +115,10 @@ def session_url(url: str) -> str:
     return f"{schemes[parts.scheme]}://{parts.netloc}{path}"
 
 
-def _connect(url: str, headers: dict[str, str]) -> ClientConnection:
+def _connect(url: str, headers: dict[str, str], until: ExitStack) -> ClientConnection:
+    """A connection that lasts until `until` is closed; RuntimeError says why there is none."""
     try:
-        return connect(url, additional_headers=headers, compression=None, max_size=None)
+        return until.enter_context(connect(url, additional_headers=headers, compression=None, max_size=None))
     except InvalidStatus as error:
         try:
             said = decode(bytes(error.response.body or b""), "json")["error"]["message"]

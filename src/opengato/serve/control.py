@@ -77,7 +77,8 @@ def _value(given: Any, spec: ArraySpec, field: str, max_pixels: int) -> Any:
     except UnicodeEncodeError:
         raise Refused(400, f"{field}: the text holds half a letter (a lone surrogate)", field) from None
     except (ValueError, TypeError, OverflowError) as error:
-        raise Refused(400, f"{field}: {error}".removeprefix(f"{field}: {field}: "), field) from None
+        said = str(error)
+        raise Refused(400, said if said.startswith(field) else f"{field}: {said}", field) from None
 
 
 def _pixels(value: np.ndarray) -> np.ndarray:
