@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import threading
 from collections.abc import Callable, Generator
 from typing import Any
@@ -33,7 +34,8 @@ def tiny() -> Agent:
 def running(agent: Agent, **settings: Any) -> Generator[Running]:
     """A server in a thread; `settings` are those of `Config` that differ, `policy` those of the policy."""
     acting = settings.pop("policy", {})
-    config = Config(**{"port": 0, "max_sessions": 8, "num_rows": 4, "requests_per_second": 0, **settings})
+    usual: dict[str, Any] = {"port": 0, "max_sessions": 8, "num_rows": 4, "requests_per_second": 0}
+    config = Config(**{**usual, **settings})
     service = Service(AgentPolicy(agent, rows=rows_of(config), **acting), "tiny", config)
     listening, server = listen(config), Server(service)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -41,7 +43,7 @@ def running(agent: Agent, **settings: Any) -> Generator[Running]:
     try:
         yield Running(address_of(listening), service, server)
     finally:
-        server.should_exit = True
+        server.handle_exit(signal.SIGINT, None)
         thread.join(20)
         assert not thread.is_alive(), "the server does not end"
 

@@ -16,7 +16,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 
-import opengato
 from opengato.serve import acting, chat
 from opengato.serve.bodies import ActRequest, ChatRequest, EmbeddingsRequest, read_body
 from opengato.serve.control import describe, example
@@ -24,7 +23,7 @@ from opengato.serve.engine import Clock
 from opengato.serve.gate import Gate, refusal
 from opengato.serve.openapi import document
 from opengato.serve.refused import Refused
-from opengato.serve.service import Service
+from opengato.serve.service import Service, version
 from opengato.serve.session import LARGE, session
 from opengato.serve.wire import TYPES, Format, decode, encode, form_of
 
@@ -100,7 +99,7 @@ async def health(request: Request) -> Response:
     body = {
         "status": "draining" if service.draining else "ok",
         "model": service.name,
-        "version": opengato.__version__,
+        "version": version(),
         "sessions": service.num_sessions,
         "max_sessions": service.config.max_sessions,
     }

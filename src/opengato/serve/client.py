@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -60,13 +61,12 @@ class RemoteSession:
 
     def send(self, message: dict[str, Any]) -> None:
         """Any message."""
-        self._socket.send(encode(message, "msgpack"))
+        with _told_of_the_end():
+            self._socket.send(encode(message, "msgpack"))
 
     def _received(self) -> Any:
-        try:
+        with _told_of_the_end():
             data = self._socket.recv()
-        except ConnectionClosed as error:
-            raise RuntimeError(f"the server hung up: {error}") from error
         answer = decode(data.encode(), "json") if isinstance(data, str) else decode(data, "msgpack")
         if answer.get("type") == "error":
             raise RuntimeError(f"the server refused: {answer['error']['message']}")
@@ -113,6 +113,14 @@ def session_url(url: str) -> str:
         raise ValueError(f"received the address {url!r}, expected one such as http://127.0.0.1:8400")
     path = PATH if parts.path in ("", "/") else parts.path
     return f"{schemes[parts.scheme]}://{parts.netloc}{path}"
+
+
+@contextmanager
+def _told_of_the_end() -> Generator[None]:
+    try:
+        yield
+    except ConnectionClosed as error:
+        raise RuntimeError(f"the server hung up: {error}") from error
 
 
 def _connect(url: str, headers: dict[str, str], until: ExitStack) -> ClientConnection:

@@ -238,9 +238,12 @@ class Engine:
     def _write(self, count: int) -> None:
         """The next piece of `count` texts, in turns."""
         for _ in range(min(count, len(self._writing))):
-            job = self._writing.popleft()
-            if not job.dropped and self._piece(job):
-                self._writing.append(job)
+            goes_on = not self._writing[0].dropped and self._piece(self._writing[0])
+            with self._changed:
+                if goes_on:
+                    self._writing.rotate(-1)
+                else:
+                    self._writing.popleft()
 
     def _piece(self, job: Write) -> bool:
         """Whether a text goes on."""

@@ -7,9 +7,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-import opengato
 from opengato.serve import bodies
 from opengato.serve.config import Config
+from opengato.serve.service import version
 
 REF = "#/components/schemas/"
 MODELS: tuple[type[BaseModel], ...] = (
@@ -34,7 +34,7 @@ def document(config: Config) -> dict[str, Any]:
     )
     return {
         "openapi": "3.1.0",
-        "info": {"title": "opengato", "version": opengato.__version__, "license": {"name": "Apache-2.0"}},
+        "info": {"title": "opengato", "version": version(), "license": {"name": "Apache-2.0"}},
         "paths": {
             "/healthz": {"get": _get("Whether it answers; 503 while it stops", also=(503,), secured=False)},
             "/metrics": {"get": _get("Counts for Prometheus", kind="text/plain; version=0.0.4; charset=utf-8")},
@@ -83,7 +83,7 @@ def _post(
     given = {"application/json": {"schema": {"$ref": REF + takes.__name__}}}
     answer: dict[str, Any] = {"application/json": {"schema": {"$ref": REF + gives.__name__}}}
     if streams:
-        answer["text/event-stream"] = {"schema": {"type": "string"}}
+        answer["text/event-stream"] = {}
     errors = dict(map(_error, (400, 401, 403, 408, 413, 415, 429, 503, *also)))
     return {
         "summary": what,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import socket
 import time
@@ -31,7 +32,8 @@ def address_of(listening: socket.socket) -> str:
     """`http://127.0.0.1:8400`; one that listens everywhere is called by its name on this machine."""
     host, port = listening.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    host = f"[{host}]" if ":" in host else host
+    return f"http://{host}:{port}"
 
 
 def greeting(service: Service, address: str) -> str:
@@ -54,6 +56,11 @@ def greeting(service: Service, address: str) -> str:
     return "\n".join(lines)
 
 
+def is_true(record: logging.LogRecord) -> bool:
+    """Whether a line of uvicorn's log is worth its place: it takes a handshake that was denied for one forgotten."""
+    return "without completing handshake" not in record.getMessage()
+
+
 class Server(uvicorn.Server):
     """Drains when told to stop; uvicorn's own way is to hang up on WebSockets at once."""
 
@@ -69,9 +76,9 @@ class Server(uvicorn.Server):
                 proxy_headers=False,
                 lifespan="on",
                 ws_max_size=2 * config.max_bytes,  # above `max_bytes` a message is refused, above this hung up on
-                timeout_graceful_shutdown=round(config.drain_seconds) + 1,
             )
         )
+        logging.getLogger("uvicorn.error").addFilter(is_true)
         self._hurried = False
         self._deadline = 0.0
 
@@ -81,7 +88,9 @@ class Server(uvicorn.Server):
             self.force_exit = self.should_exit = True
         self._hurried = self.service.draining or sig == signal.SIGINT
         self.service.draining = True
-        self._deadline = time.monotonic() + (0 if self._hurried else self.service.config.drain_seconds)
+        seconds = LAST_SECONDS if self._hurried else self.service.config.drain_seconds
+        self._deadline = time.monotonic() + (0 if self._hurried else seconds)
+        self.config.timeout_graceful_shutdown = round(seconds) + 1  # for texts under way
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second: whether to end."""

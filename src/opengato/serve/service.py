@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import time
 from typing import Any
 
@@ -99,3 +100,11 @@ class Service:
 def rows_of(config: Config) -> int:
     """How many rows a policy needs for a server."""
     return config.max_sessions + config.num_rows
+
+
+def version() -> str:
+    """The package's; "unknown" where it runs from a checkout that nobody installed."""
+    try:
+        return importlib.metadata.version("opengato")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
