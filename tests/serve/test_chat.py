@@ -16,13 +16,17 @@ from PIL import Image
 
 from opengato.agent.model import Agent
 from opengato.agent.policy import AgentPolicy
+from opengato.envs import find_task
 from opengato.evaluators.heldout import held_out_pictures
 from opengato.serve.config import Config
+from opengato.serve.engine import Act, Begin
 from opengato.serve.media import sound
 from opengato.serve.refused import Refused
 from opengato.serve.service import Service, rows_of
+from opengato.sources.answers import dialogue
 from tests.serve.asking import GRID, VIEW, Running, ask, begun, error_of, until
-from tests.serve.conftest import Serving
+from tests.serve.conftest import Serving, running
+from tests.tiny import tiny_agent
 
 CHAT, VECTORS = "/v1/chat/completions", "/v1/embeddings"
 PICTURE = held_out_pictures("caption/openclipart")[0].png
@@ -100,6 +104,29 @@ def test_pictures_of_earlier_messages_stay_in_sight(server: Running) -> None:
     before = [{"role": "user", "content": [shown(PICTURE), said("look")]}, {"role": "assistant", "content": "yes"}]
     then = server.post(CHAT, {"messages": [*before, *ask_again], "temperature": 0})
     assert then.json()["choices"] == first.json()["choices"]
+
+
+def test_an_agent_that_was_taught_dialogues_reads_what_was_said() -> None:
+    agent = tiny_agent()
+    agent.card = {"tasks": ["chat/toy"]}
+    messages = [
+        {"role": "system", "content": "be brief"},
+        {"role": "user", "content": "hello"},
+        {"role": "assistant", "content": [said("good"), said("day")]},
+        {"role": "user", "content": "how are"},
+        {"role": "user", "content": "you?"},
+    ]
+    turns = [("hello", "good day"), ("how are you?", "")]
+    expected = agent.answer(dialogue("chat/toy", turns, instruction="be brief"), max_new_tokens=12)
+    alone = agent.answer(dialogue("chat/toy", turns[1:]), max_new_tokens=12)
+    assert expected.text != alone.text, "the test would notice that the past is not read"
+    with running(agent) as server:
+        answer = server.post(CHAT, {"messages": messages, "temperature": 0, "max_tokens": 12}).json()
+        assert answer["choices"][0]["message"]["content"] == expected.text
+        error = error_of(server.post(CHAT, {"messages": messages[:3]}), 400)
+        assert "must be of the user" in error["message"]
+        with_picture = [*messages, {"role": "user", "content": [shown(PICTURE), said("look")]}]
+        assert server.post(CHAT, {"messages": with_picture, "max_tokens": 4}).status_code == 200
 
 
 BIG = io.BytesIO()
@@ -251,9 +278,6 @@ def test_nothing_has_no_vector(server: Running, given: Any, field: str) -> None:
 
 def test_an_agent_whose_observation_fails_in_a_batch_fails_alone(tiny: Agent) -> None:
     """What passes every check and still cannot be laid out is told to the one who sent it."""
-    from opengato.envs import find_task
-    from opengato.serve.engine import Act, Begin
-
     config = Config(max_sessions=3, num_rows=1)
     service = Service(AgentPolicy(tiny, rows=rows_of(config)), "tiny", config)
     engine, task = service.engine, find_task(GRID)

@@ -70,7 +70,7 @@ def test_what_a_server_says_is_told(serving: Serving) -> None:
 def test_addresses() -> None:
     assert session_url("http://127.0.0.1:8400") == "ws://127.0.0.1:8400/v1/session"
     assert session_url("127.0.0.1:8400/") == "ws://127.0.0.1:8400/v1/session"
-    assert session_url("https://robots.example.com/gato/v1/session") == "wss://robots.example.com/gato/v1/session"
+    assert session_url("https://example.com/gato/v1/session") == "wss://example.com/gato/v1/session"
     with pytest.raises(ValueError, match="ftp"):
         session_url("ftp://example.com")
 

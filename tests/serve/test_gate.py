@@ -15,6 +15,8 @@ from opengato.serve.config import Config
 from tests.serve.asking import Running, error_of
 from tests.serve.conftest import Serving
 
+STRANGER = "stranger.test"
+
 
 def denied(server: Running, query: str = "", **more: Any) -> int:
     """The status of a handshake that must fail; 101 if it does not."""
@@ -30,15 +32,15 @@ def denied(server: Running, query: str = "", **more: Any) -> int:
     [
         ({}, 200),
         ({"Host": "localhost:{port}"}, 200),
-        ({"Host": "evil.example.com"}, 403),
-        ({"Host": "127.0.0.1.evil.example.com:{port}"}, 403),
+        ({"Host": STRANGER}, 403),
+        ({"Host": f"127.0.0.1.{STRANGER}"}, 403),
         ({"Host": "[::1"}, 403),
         ({"Origin": "http://127.0.0.1:{port}"}, 200),
         ({"Origin": "http://127.0.0.1:1"}, 403),
-        ({"Origin": "https://evil.example.com"}, 403),
+        ({"Origin": f"https://{STRANGER}"}, 403),
         ({"Origin": "null"}, 403),
         # A stranger's page whose name was made to mean this machine: its own origin is not ours.
-        ({"Origin": "http://evil.example.com:{port}", "Host": "evil.example.com:{port}"}, 403),
+        ({"Origin": f"http://{STRANGER}", "Host": STRANGER}, 403),
     ],
     ids=str,
 )
@@ -51,18 +53,18 @@ def test_pages_of_strangers_are_kept_out(server: Running, headers: dict[str, str
 
 
 def test_a_page_that_is_allowed(serving: Serving) -> None:
-    with serving(origins=("https://robots.example.com",)) as server:
-        origin = {"Origin": "https://robots.example.com"}
+    with serving(origins=("https://example.com",)) as server:
+        origin = {"Origin": "https://example.com"}
         assert server.get("/v1/models", headers=origin).status_code == 200
-        assert server.get("/v1/models", headers={**origin, "Host": "robots.example.com"}).status_code == 200
+        assert server.get("/v1/models", headers={**origin, "Host": "example.com"}).status_code == 200
         assert denied(server, additional_headers=origin) == 101
-        assert server.get("/v1/models", headers={"Origin": "http://robots.example.com"}).status_code == 403
+        assert server.get("/v1/models", headers={"Origin": "http://localhost"}).status_code == 403
 
 
 def test_names_of_a_server_that_listens_everywhere() -> None:
-    everywhere = Config(host="0.0.0.0", origins=("https://robots.example.com:8443",))
-    assert all(map(everywhere.knows_host, ("127.0.0.1", "192.168.1.7", "fe80::1", "robots.example.com")))
-    assert not any(map(everywhere.knows_host, ("evil.example.com", "", "1.2.3.4.example.com")))
+    everywhere = Config(host="0.0.0.0", origins=("https://example.com:8443",))
+    assert all(map(everywhere.knows_host, ("127.0.0.1", "192.168.1.7", "fe80::1", "example.com")))
+    assert not any(map(everywhere.knows_host, (STRANGER, "", f"1.2.3.4.{STRANGER}")))
     assert not Config().knows_host("192.168.1.7")
     for wrong in ("example.com", "https://example.com/"):
         with pytest.raises(ValueError, match="origin"):

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from opengato.core.episode import Kind
+from opengato.core.episode import Episode, Kind
 from opengato.serve.bodies import (
     ChatAnswer,
     ChatRequest,
@@ -32,16 +32,22 @@ from opengato.serve.media import bytes_of_base64, bytes_of_url, picture, sound
 from opengato.serve.refused import Refused
 from opengato.serve.service import Service
 from opengato.serve.wire import encode
+from opengato.sources.answers import dialogue
 
+DIALOGUES = "chat/"  # tasks of turns
 LISTEN_SECONDS = 0.5  # between two looks whether a client is still there
 SENSES: dict[Kind, str] = {"image": "pictures", "audio": "sounds"}
 
 
-def inputs_of(service: Service, messages: list[Message]) -> list[Any]:
-    """Pictures and sounds of all messages, and the words of the last one, in their order.
+def inputs_of(service: Service, messages: list[Message]) -> list[Any] | Episode:
+    """What an agent is to go on with.
 
-    An agent goes on with a text; what was said before is not its text, so only what was shown before counts.
+    One that was taught dialogues reads all that was said, as there. Any other goes on with a text, and what was said
+    before is not that text: it is given pictures and sounds of all messages and the words of the last one, in order.
     """
+    said = [text_of(message) for message in messages]
+    if any(task.startswith(DIALOGUES) for task in service.trained()) and None not in said:
+        return dialogue_of(messages, [text for text in said if text is not None])
     inputs: list[Any] = []
     for number, message in enumerate(messages):
         place, last = f"messages[{number}].content", number == len(messages) - 1
@@ -52,6 +58,30 @@ def inputs_of(service: Service, messages: list[Message]) -> list[Any]:
     if not inputs or inputs == [""]:
         raise Refused(400, "messages: the last one says and shows nothing", "messages")
     return inputs
+
+
+def text_of(message: Message) -> str | None:
+    """What a message says; None where it shows something."""
+    if isinstance(message.content, str):
+        return message.content
+    texts = [part.text for part in message.content if isinstance(part, TextPart)]
+    return " ".join(texts) if len(texts) == len(message.content) else None
+
+
+def dialogue_of(messages: list[Message], said: list[str]) -> Episode:
+    """A step a turn; the reply of the last one is to be written. What the system says is the instruction."""
+    told, turns = [], [["", ""]]
+    for message, text in zip(messages, said, strict=True):
+        side = ("user", "assistant").index(message.role) if message.role in ("user", "assistant") else None
+        if side is None:
+            told.append(text)
+            continue
+        if side == 0 and turns[-1][1]:
+            turns.append(["", ""])
+        turns[-1][side] = " ".join(filter(None, (turns[-1][side], text)))
+    if messages[-1].role != "user" or not turns[-1][0]:
+        raise Refused(400, "messages: the last one must be of the user and say something", "messages")
+    return dialogue("chat/session", [(said, reply) for said, reply in turns], instruction=" ".join(told))
 
 
 def parts_of(service: Service, parts: list[Part], place: str, words: bool = True) -> list[Any]:
@@ -82,7 +112,7 @@ def check_sense(service: Service, kind: Kind, field: str) -> None:
 class Writing:
     """A text under way: its pieces as they come, then what it was."""
 
-    def __init__(self, service: Service, body: ChatRequest, inputs: list[Any]) -> None:
+    def __init__(self, service: Service, body: ChatRequest, inputs: list[Any] | Episode) -> None:
         self.service, self.id, self.created = service, f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
         loop, self._pieces = asyncio.get_running_loop(), asyncio.Queue[str | None]()
 

@@ -106,7 +106,7 @@ class RemotePolicy(Policy):
 
 
 def session_url(url: str) -> str:
-    """The address of sessions at a server that is named by `http://...`, `ws://...` or `host:port`."""
+    """The address of sessions at a server that is named with `http:`, `https:`, `ws:`, `wss:` or as `host:port`."""
     parts = urlsplit(url if "://" in url else f"http://{url}")
     schemes = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
     if parts.scheme not in schemes or not parts.netloc:

@@ -18,7 +18,7 @@ import torch
 
 from opengato.agent.inputs import TEXT, read
 from opengato.agent.policy import AgentPolicy
-from opengato.agent.stream import stream
+from opengato.agent.stream import before_last_action, stream
 from opengato.core.environment import TaskInfo
 from opengato.core.episode import ArraySpec, Episode
 from opengato.core.modality import Sampling
@@ -79,9 +79,12 @@ class Leave(Job):
 
 @dataclass(kw_only=True, slots=True)
 class Write(Job):
-    """Go on after `inputs`; `tell` hears each piece. The result is how it went, unless it was `dropped`."""
+    """Go on after `inputs`, or in place of the last action of an episode; `tell` hears each piece.
 
-    inputs: list[Any]
+    The result is how it went, unless it was `dropped`.
+    """
+
+    inputs: list[Any] | Episode
     max_new_tokens: int
     sampling: dict[str, Any]
     tell: Callable[[str], None]
@@ -265,7 +268,8 @@ class Engine:
         return False
 
     def _open(self, job: Write) -> Any:
-        given = read(self.agent, job.inputs)
+        is_episode = isinstance(job.inputs, Episode)
+        given = before_last_action(self.agent, job.inputs) if is_episode else read(self.agent, job.inputs)
         job.read = len(given)
         settings = dict(job.sampling)
         generator = torch.Generator(device=self.agent.device).manual_seed(settings.pop("seed"))
