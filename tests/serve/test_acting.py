@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import msgpack
@@ -76,6 +77,7 @@ def test_steps_that_are_over_count_as_in_a_session(server: Running, tiny: Agent)
         ({"task": "babyai/GoToLocl", "observation": {}}, 404, "task"),
         ({"task": "../../etc/passwd", "observation": {}}, 404, "task"),
         ({"task": "babyai", "observation": {}}, 404, "task"),
+        ({"task": GRID, "observation": {"x" * 2_000_000: VIEW}}, 400, "observation"),
         ({"task": "mujoco/Humanoid", "observation": {}}, 400, "task"),
         ({"task": GRID, "observation": {}}, 400, "observation.view"),
         ({"task": GRID, "observation": {"veiw": VIEW}}, 400, "observation.veiw"),
@@ -166,3 +168,6 @@ def test_tasks_tell_what_to_send(server: Running) -> None:
         example = server.get(f"/v1/tasks/{task_id}/example").json()
         assert server.post("/v1/act", example).status_code == 200
     assert error_of(server.get("/v1/tasks/babyai/Nowhere"), 404)["param"] == "task"
+    begun = time.monotonic()
+    error_of(server.get(f"/v1/tasks/babyai/{'x' * 30_000}"), 404)
+    assert time.monotonic() - begun < 1, "near names of a long one are not looked for"

@@ -217,12 +217,12 @@ def test_a_text_nobody_reads_any_more_is_not_written_on(serving: Serving) -> Non
         body = {"messages": user("It was"), "max_tokens": 100_000, "temperature": 1.0}
         stream = server.post(CHAT, {**body, "stream": True}, stream=True)
         next(stream.iter_lines())
-        until(lambda: len(engine._writing) == 1, "the text is under way")
+        until(lambda: len(engine._under_way) == 1, "the text is under way")
         stream.close()
-        until(lambda: not engine._writing, "the stream's text is dropped", 20)
+        until(lambda: not engine._under_way, "the stream's text is dropped", 20)
         with pytest.raises(requests.ReadTimeout):
             requests.post(server.address + CHAT, json=body, timeout=0.3)
-        until(lambda: not engine._writing, "the text of a client that hung up is dropped", 20)
+        until(lambda: not engine._under_way, "the text of a client that hung up is dropped", 20)
 
 
 def test_texts_do_not_hold_up_control(serving: Serving) -> None:
@@ -230,13 +230,25 @@ def test_texts_do_not_hold_up_control(serving: Serving) -> None:
     with serving(max_writing=4, max_new_tokens=100_000) as server, server.connect() as socket:
         body = {"messages": user("It was"), "max_tokens": 100_000, "stream": True}
         streams = [server.post(CHAT, body, stream=True) for _ in range(6)]
-        until(lambda: len(server.service.engine._writing) == 4, "four texts are written, two wait")
+        until(lambda: len(server.service.engine._under_way) == 4, "four texts are written, two wait")
         begun(socket)
         for number in range(10):
             assert ask(socket, {"type": "act", "observation": {"view": VIEW}})["step"] == number
         assert len(server.service.engine._queued) == 2
         for stream in streams:
             stream.close()
+
+
+def test_what_is_too_long_to_read_is_refused(server: Running) -> None:
+    """All wait while a text is read, and vectors take memory by the square of its length."""
+    long = "it was the best of times " * 1000
+    for path, body, field in (
+        (CHAT, {"messages": user(long)}, "messages"),
+        (VECTORS, {"input": ["x", long]}, "input[1]"),
+    ):
+        error = error_of(server.post(path, body), 413)
+        assert error["param"] == field
+        assert "allowed are 2048" in error["message"]
 
 
 def test_texts_that_wait_are_counted(serving: Serving) -> None:

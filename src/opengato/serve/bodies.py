@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from opengato.serve.refused import Refused
 
 LONGEST = 100_000  # characters of a text
+LONGEST_INSTRUCTION = 4000
 Text = Annotated[str, Field(max_length=LONGEST)]
+Instruction = Annotated[str, Field(max_length=LONGEST_INSTRUCTION)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Name = Annotated[str, Field(max_length=200)]
 Values = Annotated[
@@ -47,7 +49,7 @@ class ActRequest(Ours):
 
     task: Name
     observation: Values
-    instruction: Text | None = Field(None, description="Default: the task's own.")
+    instruction: Instruction | None = Field(None, description="Default: the task's own.")
     past: list[PastStep] = []
     reward: float | None = Field(None, description="What the last of the past steps earned.")
     seed: Seed = 0
@@ -74,7 +76,7 @@ class Reset(Ours):
 
     type: Literal["reset"]
     task: Name | None = Field(None, description="Default: that of the address, then that of the episode before.")
-    instruction: Text | None = None
+    instruction: Instruction | None = None
     seed: Seed = 0
     period_ms: float | None = Field(None, gt=0, description="How often actions are due; misses are counted.")
 

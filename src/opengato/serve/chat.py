@@ -27,11 +27,12 @@ from opengato.serve.bodies import (
     Usage,
     Written,
 )
-from opengato.serve.engine import Embed, Told, Write
+from opengato.serve.engine import Piecewise
 from opengato.serve.media import bytes_of_base64, bytes_of_url, picture, sound
 from opengato.serve.refused import Refused
 from opengato.serve.service import Service
 from opengato.serve.wire import encode
+from opengato.serve.writing import Asked, Told, embed, write
 from opengato.sources.answers import dialogue
 
 DIALOGUES = "chat/"  # tasks of turns
@@ -119,10 +120,14 @@ class Writing:
         def tell(piece: str | None) -> None:
             loop.call_soon_threadsafe(self._pieces.put_nowait, piece)
 
-        asked = body.max_completion_tokens or body.max_tokens or 64
-        sampling = {name: getattr(body, name) for name in ("temperature", "top_p", "top_k", "seed")}
-        limit = min(asked, service.config.max_new_tokens)
-        self.job = Write(inputs=inputs, max_new_tokens=limit, sampling=sampling, tell=tell)
+        asked = Asked(
+            inputs=inputs,
+            max_new_tokens=min(body.max_completion_tokens or body.max_tokens or 64, service.config.max_new_tokens),
+            max_read=service.config.max_read,
+            sampling={name: getattr(body, name) for name in ("temperature", "top_p", "top_k")},
+            seed=body.seed,
+        )
+        self.job = Piecewise(work=write(service.agent, asked, tell))
         self._done = service.engine.submit(self.job)
         self._done.add_done_callback(lambda _: tell(None))
 
@@ -205,7 +210,7 @@ async def embeddings(service: Service, body: EmbeddingsRequest) -> EmbeddingsAns
         if item == "":
             raise Refused(400, f"{field}: is empty", field)
         inputs.append([item] if isinstance(item, str) else parts_of(service, item, field))
-    job = Embed(inputs=inputs)
+    job = Piecewise(work=embed(service.agent, inputs, service.config.max_read))
     vectors, read = await asyncio.wrap_future(service.engine.submit(job))
     is_float = body.encoding_format == "float"
     shown = [row.tolist() if is_float else base64.b64encode(row.astype("<f4").tobytes()).decode() for row in vectors]

@@ -17,8 +17,8 @@ class Config:
     any kind must come within `body_seconds`, and is at most `max_bytes` long, as is a message of a session. A client
     is its address: `requests_per_second` of them, `messages_per_second` in a session (0: any number). A session that
     says nothing for `idle_seconds` is ended. Of `POST /v1/act` at most `num_rows` are under way, of texts
-    `max_writing`; more wait, up to `max_waiting`. A server that is told to stop lets sessions go on for
-    `drain_seconds`.
+    `max_writing`; more wait, up to `max_waiting`. A text goes on after `max_read` positions at most, since all wait
+    while they are read. A server that is told to stop lets sessions go on for `drain_seconds`.
     """
 
     host: str = "127.0.0.1"
@@ -31,6 +31,7 @@ class Config:
     max_waiting: int = 256
     max_bytes: int = 8 * 2**20
     max_steps: int = 64
+    max_read: int = 2048
     max_new_tokens: int = 1024
     max_pixels: int = 4096 * 4096
     max_sound_seconds: float = 60.0

@@ -15,14 +15,17 @@ from opengato.core.config import choose
 from opengato.core.environment import TaskInfo
 from opengato.core.episode import MEDIA, ArraySpec
 from opengato.envs import find_task
+from opengato.serve.bodies import LONGEST_INSTRUCTION
 from opengato.serve.media import bytes_of_url, picture
 from opengato.serve.refused import Refused
 
+LONGEST_NAME = 200
 EXAMPLE_SIDE = 16  # of a picture whose size is open
 
 
 def task_of(agent: Agent, task_id: str, field: str = "task") -> TaskInfo:
     """A task that the agent can act in; Refused (404) for an unknown one, (400) for one that does not fit it."""
+    check_name(task_id, field, 404)
     try:
         task = find_task(task_id)
     except ValueError as error:
@@ -38,11 +41,18 @@ def task_of(agent: Agent, task_id: str, field: str = "task") -> TaskInfo:
     return task
 
 
+def check_name(name: str, field: str, status: int = 400) -> None:
+    """Refused for a name that none can be: near ones are looked for, which takes the square of its length."""
+    if len(name) > LONGEST_NAME:
+        raise Refused(status, f"{field}: received a name of {len(name)} characters", field)
+
+
 def read_values(
     given: Mapping[str, Any], specs: Mapping[str, ArraySpec], where: str, max_pixels: int
 ) -> dict[str, Any]:
     """The arrays of a task's specs, from what a client sent; Refused (400) names the field that does not fit."""
     for name in given:
+        check_name(name, where)
         try:
             choose(name, specs, what="field")
         except ValueError as error:
@@ -65,6 +75,8 @@ def _value(given: Any, spec: ArraySpec, field: str, max_pixels: int) -> Any:
         if spec.kind == "text":
             spec.validate(given, field)
             given.encode()
+            if len(given) > LONGEST_INSTRUCTION:
+                raise ValueError(f"received {len(given)} characters, allowed are {LONGEST_INSTRUCTION}")
             return given
         value = np.asarray(given)
         if spec.kind == "image" and value.dtype != np.uint8:

@@ -1,6 +1,6 @@
 """The one thread that has the model: it takes what is waiting, all actions that are due in one forward pass.
 
-Actions come first: of the texts under way only one goes on by a piece between two passes, as long as there are any.
+Actions come first: of the texts and other long work under way only one goes on by a piece between two passes.
 """
 
 from __future__ import annotations
@@ -8,20 +8,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import torch
-
-from opengato.agent.inputs import TEXT, read
 from opengato.agent.policy import AgentPolicy
-from opengato.agent.stream import before_last_action, stream
 from opengato.core.environment import TaskInfo
 from opengato.core.episode import ArraySpec, Episode
-from opengato.core.modality import Sampling
 from opengato.core.policy import Observed, Values
 from opengato.serve.refused import Refused
 
@@ -78,51 +72,28 @@ class Leave(Job):
 
 
 @dataclass(kw_only=True, slots=True)
-class Write(Job):
-    """Go on after `inputs`, or in place of the last action of an episode; `tell` hears each piece.
+class Piecewise(Job):
+    """Something long, such as a text: `work` goes on by a piece at a time, until it is done or `dropped`."""
 
-    The result is how it went, unless it was `dropped`.
-    """
-
-    inputs: list[Any] | Episode
-    max_new_tokens: int
-    sampling: dict[str, Any]
-    tell: Callable[[str], None]
+    work: Generator[None, None, Any]
     dropped: bool = False
-    read: int = 0
-    pieces: Any = None
-    text: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Told:
-    """A text that was written: tokens read and written, and whether it stopped by itself."""
-
-    text: str
-    read: int
-    written: int
-    stopped: bool
-
-
-@dataclass(kw_only=True, slots=True)
-class Embed(Job):
-    """Vectors of several lists of inputs; the result is the array and the number of positions read."""
-
-    inputs: list[list[Any]]
 
 
 class Engine:
-    """Rows of `policy` for episodes, and texts beside them. `on_pass(batch, seconds)` hears of each pass of actions."""
+    """Rows of `policy` for episodes, and long work beside them, `max_under_way` pieces of it in turns.
+
+    `on_pass(batch, seconds)` hears of each pass of actions.
+    """
 
     def __init__(
-        self, policy: AgentPolicy, max_writing: int, max_waiting: int, on_pass: Callable[[int, float], None]
+        self, policy: AgentPolicy, max_under_way: int, max_waiting: int, on_pass: Callable[[int, float], None]
     ) -> None:
-        self.policy, self.agent = policy, policy.agent
-        self.max_writing, self.max_waiting = max_writing, max_waiting
+        self.policy = policy
+        self.max_under_way, self.max_waiting = max_under_way, max_waiting
         self._on_pass = on_pass
         self._waiting: deque[Job] = deque()
-        self._writing: deque[Write] = deque()
-        self._queued: deque[Write | Embed] = deque()
+        self._under_way: deque[Piecewise] = deque()
+        self._queued: deque[Piecewise] = deque()
         self._changed = threading.Condition()
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="opengato-model", daemon=True)
@@ -142,9 +113,9 @@ class Engine:
         with self._changed:
             if self._stopped:
                 raise Refused(503, "the server is stopping", retry_after=5)
-            if isinstance(job, Write | Embed):
+            if isinstance(job, Piecewise):
                 if len(self._queued) >= self.max_waiting:
-                    raise Refused(503, f"{len(self._queued)} texts are waiting already", retry_after=5)
+                    raise Refused(503, f"{len(self._queued)} requests are waiting already", retry_after=5)
                 self._queued.append(job)
             else:
                 self._waiting.append(job)
@@ -161,29 +132,22 @@ class Engine:
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not (self._stopped or self._waiting or self._writing or self._queued):
+                while not (self._stopped or self._waiting or self._under_way or self._queued):
                     self._changed.wait()
                 if self._stopped:
                     break
                 due, self._waiting = self._waiting, deque()
-                while self._queued and len(self._writing) < self.max_writing:
-                    job = self._queued.popleft()
-                    if isinstance(job, Write):
-                        self._writing.append(job)
-                    else:
-                        due.append(job)
+                while self._queued and len(self._under_way) < self.max_under_way:
+                    self._under_way.append(self._queued.popleft())
             self._control(due)
-            self._write(1 if due else len(self._writing))
-        for job in (*self._waiting, *self._writing, *self._queued):
+            self._go_on(1 if due else len(self._under_way))
+        for job in (*self._waiting, *self._under_way, *self._queued):
             _settle(job, Refused(503, "the server is stopping", retry_after=5))
 
     def _control(self, due: Iterable[Job]) -> None:
         """All that came, in order; actions wait for one another unless their row is needed for something else."""
         acts: dict[int, Act] = {}
         for job in due:
-            if isinstance(job, Embed):
-                self._do(job, self._embed)
-                continue
             assert isinstance(job, Begin | Act | Leave)
             if job.row in acts:
                 self._act(acts)
@@ -199,9 +163,6 @@ class Engine:
 
     def _leave(self, job: Leave) -> None:
         self.policy.end(job.row)
-
-    def _embed(self, job: Embed) -> tuple[np.ndarray, int]:
-        return self.agent.embed(job.inputs), sum(len(read(self.agent, items)) for items in job.inputs)
 
     def _do(self, job: Any, work: Callable[[Any], Any]) -> None:
         """A job by itself, whoever waits for it."""
@@ -238,48 +199,30 @@ class Engine:
                 job.clock.taken, job.clock.seconds, job.clock.batch = begun, seconds, len(jobs)
                 _settle(job, values)
 
-    def _write(self, count: int) -> None:
-        """The next piece of `count` texts, in turns."""
-        for _ in range(min(count, len(self._writing))):
-            goes_on = not self._writing[0].dropped and self._piece(self._writing[0])
+    def _go_on(self, count: int) -> None:
+        """The next piece of `count` works, in turns."""
+        for _ in range(min(count, len(self._under_way))):
+            goes_on = not self._under_way[0].dropped and self._piece(self._under_way[0])
             with self._changed:
                 if goes_on:
-                    self._writing.rotate(-1)
+                    self._under_way.rotate(-1)
                 else:
-                    self._writing.popleft()
+                    self._under_way.popleft()
 
-    def _piece(self, job: Write) -> bool:
-        """Whether a text goes on."""
+    def _piece(self, job: Piecewise) -> bool:
+        """Whether a work goes on."""
         begun = time.perf_counter()
+        job.clock.taken = job.clock.taken or begun
         try:
-            if job.pieces is None:
-                job.clock.taken = begun
-                job.pieces = self._open(job)
-            piece = next(job.pieces)
-            job.text += piece
-            job.tell(piece)
+            next(job.work)
             return True
         except StopIteration as end:
-            _settle(job, Told(text=job.text, read=job.read, written=self._count(job.text), stopped=end.value))
+            _settle(job, end.value)
         except Exception as error:
             _settle(job, error)
         finally:
             job.clock.seconds += time.perf_counter() - begun
         return False
-
-    def _open(self, job: Write) -> Any:
-        is_episode = isinstance(job.inputs, Episode)
-        given = before_last_action(self.agent, job.inputs) if is_episode else read(self.agent, job.inputs)
-        job.read = len(given)
-        settings = dict(job.sampling)
-        generator = torch.Generator(device=self.agent.device).manual_seed(settings.pop("seed"))
-        return stream(self.agent, given, job.max_new_tokens, Sampling(generator=generator, **settings))
-
-    def _count(self, text: str) -> int:
-        """Tokens of a text, its end marker not among them."""
-        codec = self.agent.serializer.codecs[self.agent.serializer.layout.modality("action", TEXT)]
-        whole, end = (len(codec.encode([words], TEXT, "action")[0]) for words in (text, ""))
-        return whole - end
 
 
 def _settle(job: Job, result: Any) -> None:

@@ -19,8 +19,14 @@ class Refused(Exception):
 
     def __init__(self, status: int, message: str, field: str | None = None, retry_after: float | None = None) -> None:
         super().__init__(message)
-        self.status, self.message, self.field, self.retry_after = status, message, field, retry_after
+        self.status, self.retry_after = status, retry_after
+        self.message, self.field = shortened(message, 1000), None if field is None else shortened(field, 200)
 
     def body(self) -> dict[str, Any]:
         kind = TYPES.get(self.status, "invalid_request_error")
         return {"error": {"message": self.message, "type": kind, "param": self.field, "code": self.status}}
+
+
+def shortened(text: str, longest: int) -> str:
+    """A text that may repeat what was received, whose length nobody knows."""
+    return text if len(text) <= longest else f"{text[:longest]}..."

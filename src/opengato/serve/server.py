@@ -14,6 +14,7 @@ from opengato.serve.app import make_app
 from opengato.serve.config import Config
 from opengato.serve.service import Service
 
+SPARE_CONNECTIONS = 64  # of those that ask for nothing yet
 LAST_SECONDS = 2.0  # for the last words of sessions
 
 
@@ -75,6 +76,7 @@ class Server(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 lifespan="on",
+                limit_concurrency=2 * (config.max_sessions + config.max_waiting) + SPARE_CONNECTIONS,
                 ws_max_size=2 * config.max_bytes,  # above `max_bytes` a message is refused, above this hung up on
             )
         )

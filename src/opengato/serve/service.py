@@ -34,6 +34,7 @@ class Service:
         self.closing = asyncio.Event()
         self._free = list(range(config.max_sessions))[::-1]
         self._spare: asyncio.LifoQueue[int] = asyncio.LifoQueue()
+        self._want_spare = 0
         for row in range(config.max_sessions, rows_of(config)):
             self._spare.put_nowait(row)
         self._tasks: dict[str, TaskInfo] = {}
@@ -59,8 +60,14 @@ class Service:
         self.metrics.sessions.set(self.num_sessions)
 
     async def take_spare(self) -> int:
-        """A row for a single request, when there is one."""
-        return await self._spare.get()
+        """A row for a single request, when there is one; Refused (503) where too many wait for it."""
+        if self._want_spare >= self.config.max_waiting:
+            raise Refused(503, f"{self._want_spare} requests are waiting already", retry_after=1)
+        self._want_spare += 1
+        try:
+            return await self._spare.get()
+        finally:
+            self._want_spare -= 1
 
     def give_spare(self, row: int) -> None:
         self._spare.put_nowait(row)

@@ -181,10 +181,8 @@ class Session:
         """An observation without a type, as openpi's clients send it; they get the actions of one step, (1, A)."""
         given = {str(name).removeprefix(PLAIN_PREFIX): value for name, value in message.items()}
         prompt = given.pop("prompt", None)
-        if prompt is not None and not isinstance(prompt, str):
-            raise Refused(400, f"prompt: received {type(prompt).__name__}, expected a text", "prompt")
         if self.task is None or prompt != self.prompt:
-            await self.reset(Reset(type="reset", instruction=prompt), Clock())
+            await self.reset(read_body(Reset, {"type": "reset", "instruction": prompt}), Clock())
             self.prompt = prompt
         answer = await self.act(given, None, clock)
         timing = answer["timing"]
