@@ -19,6 +19,8 @@ from opengato.core.episode import ArraySpec, Episode
 from opengato.core.policy import Observed, Values
 from opengato.serve.refused import Refused
 
+GATHERING = 0.25  # of a pass, at most, is waited for more to share the next one
+
 
 @dataclass(slots=True)
 class Clock:
@@ -94,6 +96,8 @@ class Engine:
         self._waiting: deque[Job] = deque()
         self._under_way: deque[Piecewise] = deque()
         self._queued: deque[Piecewise] = deque()
+        self._last: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
+        self._last_seconds = 0.0
         self._changed = threading.Condition()
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="opengato-model", daemon=True)
@@ -134,6 +138,8 @@ class Engine:
             with self._changed:
                 while not (self._stopped or self._waiting or self._under_way or self._queued):
                     self._changed.wait()
+                if not self._under_way:
+                    self._gather()
                 if self._stopped:
                     break
                 due, self._waiting = self._waiting, deque()
@@ -143,6 +149,15 @@ class Engine:
             self._go_on(1 if due else len(self._under_way))
         for job in (*self._waiting, *self._under_way, *self._queued):
             _settle(job, Refused(503, "the server is stopping", retry_after=5))
+
+    def _gather(self) -> None:
+        """Wait for those who acted in the last two passes, for a share of the time that a pass takes.
+
+        Else sessions fall into groups that take turns, each with a pass of its own.
+        """
+        expected = len(self._last[0] | self._last[1])
+        seconds = GATHERING * self._last_seconds
+        self._changed.wait_for(lambda: self._stopped or len(self._waiting) >= expected, seconds)
 
     def _control(self, due: Iterable[Job]) -> None:
         """All that came, in order; actions wait for one another unless their row is needed for something else."""
@@ -176,8 +191,11 @@ class Engine:
 
     def _act(self, acts: dict[int, Act]) -> None:
         """Actions of all rows: one forward pass for those whose actions have the same fields."""
+        if not acts:
+            return
+        began = time.perf_counter()
         kinds: dict[tuple[tuple[str, ArraySpec], ...], list[Act]] = {}
-        for job in acts.values():
+        for _, job in sorted(acts.items()):  # rows in order are read from the cache as they lie
             job.clock.taken = time.perf_counter()
             try:
                 self.policy.look(job.row, Observed(None, job.values, job.reward))
@@ -198,6 +216,8 @@ class Engine:
             for job, values in zip(jobs, found, strict=True):
                 job.clock.taken, job.clock.seconds, job.clock.batch = begun, seconds, len(jobs)
                 _settle(job, values)
+        self._last = self._last[1], frozenset(acts)
+        self._last_seconds = time.perf_counter() - began
 
     def _go_on(self, count: int) -> None:
         """The next piece of `count` works, in turns."""

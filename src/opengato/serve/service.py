@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import importlib.metadata
 import time
 from typing import Any
@@ -32,7 +33,7 @@ class Service:
         self.begun = time.time()
         self.draining = False
         self.closing = asyncio.Event()
-        self._free = list(range(config.max_sessions))[::-1]
+        self._free = list(range(config.max_sessions))  # a heap: rows in use lie together
         self._spare: asyncio.LifoQueue[int] = asyncio.LifoQueue()
         self._want_spare = 0
         for row in range(config.max_sessions, rows_of(config)):
@@ -50,13 +51,13 @@ class Service:
         if not self._free:
             raise Refused(503, f"all {self.config.max_sessions} sessions are taken", retry_after=5)
         self.metrics.begun.inc()
-        row = self._free.pop()
+        row = heapq.heappop(self._free)
         self.metrics.sessions.set(self.num_sessions)
         return row
 
     def give_row(self, row: int) -> None:
         """A session is over."""
-        self._free.append(row)
+        heapq.heappush(self._free, row)
         self.metrics.sessions.set(self.num_sessions)
 
     async def take_spare(self) -> int:
