@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import signal
 import wave
 from collections.abc import Iterator
 from typing import Any
@@ -221,7 +222,7 @@ def test_a_text_nobody_reads_any_more_is_not_written_on(serving: Serving) -> Non
         stream.close()
         until(lambda: not engine._under_way, "the stream's text is dropped", 20)
         with pytest.raises(requests.ReadTimeout):
-            requests.post(server.address + CHAT, json=body, timeout=0.3)
+            requests.post(server.address + CHAT, json=body, timeout=(20, 0.3))
         until(lambda: not engine._under_way, "the text of a client that hung up is dropped", 20)
 
 
@@ -254,11 +255,24 @@ def test_what_is_too_long_to_read_is_refused(server: Running) -> None:
 def test_texts_that_wait_are_counted(serving: Serving) -> None:
     with serving(max_writing=1, max_waiting=1, max_new_tokens=100_000) as server:
         body = {"messages": user("It was"), "max_tokens": 100_000, "stream": True}
-        streams = [server.post(CHAT, body, stream=True) for _ in range(2)]
-        until(lambda: len(server.service.engine._queued) == 1, "one is written, one waits")
+        streams = [server.post(CHAT, body, stream=True)]
+        until(lambda: len(server.service.engine._under_way) == 1, "one is written")
+        streams.append(server.post(CHAT, body, stream=True))
+        until(lambda: len(server.service.engine._queued) == 1, "one waits")
         assert "waiting already" in error_of(server.post(CHAT, body), 503)["message"]
         for stream in streams:
             stream.close()
+
+
+def test_a_text_breaks_off_where_the_server_stops(serving: Serving) -> None:
+    with serving(max_new_tokens=100_000, drain_seconds=0.5) as server:
+        body = {"messages": user("It was"), "max_tokens": 100_000, "stream": True}
+        lines = server.post(CHAT, body, stream=True).iter_lines()
+        next(lines)
+        server.server.handle_exit(signal.SIGTERM, None)
+        *_, last = filter(None, lines)
+        assert json.loads(last.removeprefix(b"data: "))["error"]["message"] == "the server is stopping"
+        until(lambda: server.server.should_exit, "it ends by itself")
 
 
 # Vectors

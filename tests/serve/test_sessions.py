@@ -145,6 +145,31 @@ def test_who_only_makes_mistakes_is_hung_up_on(server: Running) -> None:
         assert found.value.rcvd.code == 1008
 
 
+def test_a_model_that_fails_ends_the_episode_and_nothing_else(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving() as server, server.connect() as socket:
+        begun(socket)
+        with monkeypatch.context() as patch:
+            patch.setattr(server.service.policy, "decide", lambda slots: int("no number"))
+            assert ask(socket, {"type": "act", "observation": {"view": VIEW}})["error"]["code"] == 500
+            assert server.post("/v1/act", {"task": GRID, "observation": {"view": VIEW}}).status_code == 500
+        again = ask(socket, {"type": "act", "observation": {"view": VIEW}})
+        assert "reset" in again["error"]["message"], "the episode is over"
+        begun(socket)
+        assert ask(socket, {"type": "act", "observation": {"view": VIEW}})["type"] == "action"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_server_whose_model_is_gone_says_so(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving() as server, server.connect() as socket:
+        assert server.get("/healthz").json()["status"] == "ok"
+        monkeypatch.setattr(server.service.engine, "_control", lambda due: 1 / 0)
+        socket.send(json.dumps({"type": "reset", "task": GRID}))
+        until(lambda: server.get("/healthz").status_code == 503, "a balancer hears of it")
+        assert server.get("/healthz").json()["status"] == "failed"
+
+
 # What openpi's client sends and expects, written out here: maps of fields in msgpack, errors as text.
 
 

@@ -96,14 +96,15 @@ async def read(request: Request) -> tuple[Any, Format, Clock]:
 async def health(request: Request) -> Response:
     """Whether it answers, and how many sessions it holds."""
     service = service_of(request)
+    status = "draining" if service.draining else "ok" if service.engine.is_alive else "failed"
     body = {
-        "status": "draining" if service.draining else "ok",
+        "status": status,
         "model": service.name,
         "version": version(),
         "sessions": service.num_sessions,
         "max_sessions": service.config.max_sessions,
     }
-    return reply(body, status=503 if service.draining else 200)
+    return reply(body, status=200 if status == "ok" else 503)
 
 
 async def metrics(request: Request) -> Response:

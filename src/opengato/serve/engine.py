@@ -99,11 +99,27 @@ class Engine:
         self._last: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
         self._last_seconds = 0.0
         self._changed = threading.Condition()
-        self._stopped = False
+        self._closing = self._stopped = False
         self._thread = threading.Thread(target=self._run, name="opengato-model", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether there is anybody to do the work."""
+        return self._thread.is_alive()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no long work is under way or waits."""
+        return not (self._under_way or self._queued)
+
+    def close(self) -> None:
+        """Give up long work; actions go on."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
 
     def stop(self) -> None:
         """End the thread after its pass; what still waits is refused."""
@@ -115,8 +131,8 @@ class Engine:
     def submit(self, job: Job) -> Future[Any]:
         """Let a job wait for the model; Refused (503) where too many do."""
         with self._changed:
-            if self._stopped:
-                raise Refused(503, "the server is stopping", retry_after=5)
+            if self._stopped or (self._closing and isinstance(job, Piecewise)):
+                raise stopping()
             if isinstance(job, Piecewise):
                 if len(self._queued) >= self.max_waiting:
                     raise Refused(503, f"{len(self._queued)} requests are waiting already", retry_after=5)
@@ -138,17 +154,23 @@ class Engine:
             with self._changed:
                 while not (self._stopped or self._waiting or self._under_way or self._queued):
                     self._changed.wait()
-                if not self._under_way:
+                if self._waiting and not self._under_way:
                     self._gather()
                 if self._stopped:
                     break
+                if self._closing:
+                    self._give_up(self._under_way, self._queued)
                 due, self._waiting = self._waiting, deque()
                 while self._queued and len(self._under_way) < self.max_under_way:
                     self._under_way.append(self._queued.popleft())
             self._control(due)
             self._go_on(1 if due else len(self._under_way))
-        for job in (*self._waiting, *self._under_way, *self._queued):
-            _settle(job, Refused(503, "the server is stopping", retry_after=5))
+        self._give_up(self._waiting, self._under_way, self._queued)
+
+    def _give_up(self, *lists: deque[Any]) -> None:
+        for jobs in lists:
+            while jobs:
+                _settle(jobs.popleft(), stopping())
 
     def _gather(self) -> None:
         """Wait for those who acted in the last two passes, for a share of the time that a pass takes.
@@ -207,9 +229,11 @@ class Engine:
             try:
                 found = self.policy.decide([job.row for job in jobs])
             except Exception as error:
+                failed = RuntimeError("the model failed")  # also where it is a ValueError: no client is to blame
+                failed.__cause__ = error
                 for job in jobs:
                     self.policy.end(job.row)  # nobody knows how far its cache was written
-                    _settle(job, error)
+                    _settle(job, failed)
                 continue
             seconds = time.perf_counter() - begun
             self._on_pass(len(jobs), seconds)
@@ -243,6 +267,11 @@ class Engine:
         finally:
             job.clock.seconds += time.perf_counter() - begun
         return False
+
+
+def stopping() -> Refused:
+    """What is said to who comes too late."""
+    return Refused(503, "the server is stopping", retry_after=5)
 
 
 def _settle(job: Job, result: Any) -> None:

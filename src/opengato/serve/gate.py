@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from opengato.serve.cadence import Allowance
+from opengato.serve.engine import stopping
 from opengato.serve.refused import Refused
 from opengato.serve.service import Service
 from opengato.serve.wire import encode
@@ -98,7 +99,7 @@ class Gate:
                 retry_after=wait,
             )
         if self.service.draining and path not in UNLIMITED:
-            raise Refused(503, "the server is stopping", retry_after=5)
+            raise stopping()
 
     def _check_token(self, scope: MutableMapping[str, Any], headers: Headers, token: str) -> None:
         scheme, _, given = headers.get("authorization", "").partition(" ")

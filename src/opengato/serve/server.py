@@ -92,14 +92,14 @@ class Server(uvicorn.Server):
         self.service.draining = True
         seconds = LAST_SECONDS if self._hurried else self.service.config.drain_seconds
         self._deadline = time.monotonic() + (0 if self._hurried else seconds)
-        self.config.timeout_graceful_shutdown = round(seconds) + 1  # for texts under way
+        self.config.timeout_graceful_shutdown = round(seconds + LAST_SECONDS)  # for texts under way
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second: whether to end."""
         if self.service.draining:
             late = time.monotonic() - self._deadline
             if late > 0:
-                self.service.closing.set()  # sessions hear it, say their cadence and go
-            if self.service.num_sessions == 0 or late > LAST_SECONDS:
+                self.service.close()
+            if late > LAST_SECONDS or (self.service.num_sessions == 0 and self.service.engine.is_idle):
                 self.should_exit = True
         return await super().on_tick(counter)

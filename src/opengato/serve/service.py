@@ -14,7 +14,7 @@ from opengato.core.environment import TaskInfo
 from opengato.envs import find_task
 from opengato.serve.config import Config
 from opengato.serve.control import task_of
-from opengato.serve.engine import Engine
+from opengato.serve.engine import Engine, stopping
 from opengato.serve.metrics import Metrics
 from opengato.serve.refused import Refused
 
@@ -44,10 +44,15 @@ class Service:
     def num_sessions(self) -> int:
         return self.config.max_sessions - len(self._free)
 
+    def close(self) -> None:
+        """The time to go on is over: sessions say their last words, texts break off."""
+        self.closing.set()
+        self.engine.close()
+
     def take_row(self) -> int:
         """A row for a session; Refused (503) where all are taken."""
         if self.draining:
-            raise Refused(503, "the server is stopping", retry_after=5)
+            raise stopping()
         if not self._free:
             raise Refused(503, f"all {self.config.max_sessions} sessions are taken", retry_after=5)
         self.metrics.begun.inc()
