@@ -34,7 +34,13 @@ def tiny() -> Agent:
 def running(agent: Agent, **settings: Any) -> Generator[Running]:
     """A server in a thread; `settings` are those of `Config` that differ, `policy` those of the policy."""
     acting = settings.pop("policy", {})
-    usual: dict[str, Any] = {"port": 0, "max_sessions": 8, "num_rows": 4, "requests_per_second": 0}
+    usual: dict[str, Any] = {
+        "port": 0,
+        "max_sessions": 8,
+        "num_rows": 4,
+        "requests_per_second": 0,
+        "max_new_tokens": 64,
+    }
     config = Config(**{**usual, **settings})
     service = Service(AgentPolicy(agent, rows=rows_of(config), **acting), "tiny", config)
     listening, server = listen(config), Server(service)
