@@ -20,6 +20,7 @@ from opengato.core.episode import Episode
 from opengato.core.modality import Sampling
 from opengato.core.policy import Observed
 from opengato.core.sequence import TokenSequence, concatenate
+from opengato.data.documents import slice_steps
 from opengato.rollout import rollout
 from tests.agent.toy import ToyFamily, task
 from tests.close import assert_close
@@ -95,6 +96,30 @@ def test_acting_is_the_full_forward_pass_long_after_the_window_has_rolled(toy_fa
     wide = tiny_agent(encoding, window=10 * WINDOW)
     late = [best_values(wide, sequence, step)["force"] for step in range(10, 20)]
     assert not np.allclose(late, episode.actions["force"][10:])
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_an_episode_goes_on_after_steps_that_were_done(encoding: str) -> None:
+    agent = tiny_agent(encoding, window=200)
+    agent_steps, told = toy_episode(2, steps=4), "go on"
+    seen = [{name: column[step] for name, column in agent_steps.observations.items()} for step in range(4)]
+    policy = AgentPolicy(agent, rows=3, limits=Limits(prompt_length=200))
+    policy.begin(0, task(), told, None, seed=0)
+    acted = [values for one in seen for values in policy.act([0], [Observed(None, one)]) if values is not None]
+    done = replace(
+        slice_steps(agent_steps, 0, 2),
+        actions={name: np.stack([values[name] for values in acted[:2]]) for name in ACTION},
+    )
+    policy.begin_after(2, task(), told, done, seed=0)
+    for one, expected in zip(seen[2:], acted[2:], strict=True):
+        policy.look(2, Observed(None, one))
+        (values,) = policy.decide([2])
+        for field in ACTION:
+            np.testing.assert_array_equal(values[field], expected[field])
+    policy.begin(1, task(), told, None, seed=0)
+    (alone,) = policy.act([1], [Observed(None, seen[2])])
+    assert alone is not None
+    assert any(not np.array_equal(alone[field], acted[2][field]) for field in ACTION), "what was done matters"
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

@@ -109,6 +109,10 @@ class AgentPolicy(Policy):
         self._running: dict[int, _Running] = {}
 
     def begin(self, slot: int, task: TaskInfo, instruction: str, env: gymnasium.Env | None, seed: int) -> None:
+        self.begin_after(slot, task, instruction, self.prompt, seed)
+
+    def begin_after(self, slot: int, task: TaskInfo, instruction: str, shown: Episode | None, seed: int) -> None:
+        """An episode starts in `slot`, or goes on there after the steps of `shown`, as many as a prompt may hold."""
         rows = len(self._decoding.length)
         if slot >= rows:
             raise ValueError(f"slot {slot} exceeds the {rows} rows of this policy; make it with rows={slot + 1}")
@@ -117,7 +121,7 @@ class AgentPolicy(Policy):
         # A CPU generator looks at 32 bits of its seed only: both seeds must be in them.
         mixed = np.random.SeedSequence((self.seed, seed)).generate_state(1)[0]
         generator = torch.Generator(device=self.agent.device).manual_seed(int(mixed))
-        returns, shown = returns_in_sight(self.agent, task, self.target_return), self.prompt
+        returns = returns_in_sight(self.agent, task, self.target_return)
         if returns is not None:
             task = returns.task(task)
             shown = None if shown is None else returns.shown(shown)
@@ -133,10 +137,33 @@ class AgentPolicy(Policy):
     def end(self, slot: int) -> None:
         self._running.pop(slot, None)
 
-    @torch.inference_mode()
+    def task(self, slot: int) -> TaskInfo:
+        """The task of the episode in `slot`, with the returns that the agent sees of it."""
+        return self._running[slot].task
+
     def act(self, slots: list[int], observed: list[Observed]) -> list[Values | None]:
+        for slot, seen in zip(slots, observed, strict=True):
+            self.look(slot, seen)
+        return [*self.decide(slots)]
+
+    def look(self, slot: int, seen: Observed) -> None:
+        """Add an observation to what is to be read; with a `history`, all but the last steps is forgotten.
+
+        ValueError for one that the agent cannot take.
+        """
+        episode = self._running[slot]
+        specs = episode.task.observation_specs
+        earned = {} if episode.returns is None else episode.returns.observe(seen.reward)
+        part = self.agent.serializer.observation(specs, {**seen.values, **earned}, episode.step, position=0)
+        if self.limits.history is not None:
+            self._decoding.reset(slot)
+            episode.pending = [episode.head, *episode.recent]
+        episode.pending.append(part)
+
+    @torch.inference_mode()
+    def decide(self, slots: list[int]) -> list[Values]:
+        """The actions that answer what was looked at; the tasks of all slots have the same actions."""
         running = [self._running[slot] for slot in slots]
-        # All environments of a rollout run one task, so their actions have the same fields.
         task = running[0].task
         fields = self.agent.serializer.action_slots(task.action_specs)
         places = []
@@ -144,26 +171,14 @@ class AgentPolicy(Policy):
             if count is None:
                 raise ValueError(f"action {field!r} of {task.id!r} is open-ended: use `agent.generate`")
             places += [(field, name)] * count
-        for slot, episode, seen in zip(slots, running, observed, strict=True):
-            self._look(slot, episode, seen)
         at_once = self.agent.config.parallel_actions
         rows_NBP = self._at_once(slots, running, places) if at_once else self._in_turn(slots, running, places)
-        values: list[Values | None] = []
+        values: list[Values] = []
         for b, (slot, episode) in enumerate(zip(slots, running, strict=True)):
             rows_NP = [payload_BP[b] for payload_BP in rows_NBP]
             self._remember(slot, episode, places, rows_NP)
             values.append(self._values(episode.task, fields, rows_NP))
         return values
-
-    def _look(self, slot: int, episode: _Running, seen: Observed) -> None:
-        """Add the observation to what is to be read; with a `history`, all but the last steps is forgotten."""
-        if self.limits.history is not None:
-            self._decoding.reset(slot)
-            episode.pending = [episode.head, *episode.recent]
-        specs = episode.task.observation_specs
-        earned = {} if episode.returns is None else episode.returns.observe(seen.reward)
-        seen_values = {**seen.values, **earned}
-        episode.pending.append(self.agent.serializer.observation(specs, seen_values, episode.step, position=0))
 
     def _unread(self, slot: int, parts: list[TokenSequence]) -> TokenSequence:
         """Parts of an episode as one sequence, numbered on from what the trunk has read."""

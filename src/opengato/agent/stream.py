@@ -65,15 +65,19 @@ class Written:
 
 def write_action(agent: Agent, episode: Episode, max_new_tokens: int = 64, sampling: Sampling | None = None) -> Written:
     """What the agent writes in place of the last action of `episode`, a text, given all that comes before it."""
-    (spec,) = episode.action_specs.values()
-    if spec.kind != TEXT.kind:
-        raise ValueError(f"an episode of {episode.task!r} is answered with {spec.kind}; expected one that writes text")
-    sequence = agent.serializer.episode(episode)
-    given_T = ~(sequence.predict_T & (sequence.step_T == episode.num_steps - 1))
-    pieces = stream(agent, sequence.take(given_T), max_new_tokens, sampling)
+    pieces = stream(agent, before_last_action(agent, episode), max_new_tokens, sampling)
     text = ""
     while True:
         try:
             text += next(pieces)
         except StopIteration as end:
             return Written(text=text, stopped=end.value)
+
+
+def before_last_action(agent: Agent, episode: Episode) -> TokenSequence:
+    """All of an episode up to its last action, which must be a text."""
+    (spec,) = episode.action_specs.values()
+    if spec.kind != TEXT.kind:
+        raise ValueError(f"an episode of {episode.task!r} is answered with {spec.kind}; expected one that writes text")
+    sequence = agent.serializer.episode(episode)
+    return sequence.take(~(sequence.predict_T & (sequence.step_T == episode.num_steps - 1)))

@@ -17,6 +17,7 @@ from opengato.cli.argument_types import Acting, Agent, Flag, Recipe, Settings, W
 from opengato.cli.data_arguments import Collect, DataShow, DataStats, DataValidate, Export, Import, Inspect
 from opengato.cli.finetuning_arguments import FewShot, Finetune, StudyOf
 from opengato.cli.senses_arguments import Ask, Caption, Draw, Retrieve, Transcribe
+from opengato.cli.serving_arguments import Client, Serve
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -308,6 +309,8 @@ SECTIONS: dict[str, dict[str, tuple[type, str]]] = {
         "transcribe": (Transcribe, "opengato.cli.senses:transcribe"),
         "retrieve": (Retrieve, "opengato.cli.senses:retrieve"),
         "draw": (Draw, "opengato.cli.senses:draw"),
+        "serve": (Serve, "opengato.cli.serving:serve"),
+        "client": (Client, "opengato.cli.serving:client"),
         "evaluate": (Evaluate, "opengato.cli.agents:evaluate"),
         "analyse embeddings": (AnalyseEmbeddings, "opengato.cli.analysis:embeddings"),
         "analyse attention": (AnalyseAttention, "opengato.cli.analysis:attention"),

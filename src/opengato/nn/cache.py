@@ -77,9 +77,11 @@ class RollingCache:
             store[layer, written.target_row, :, written.target_place] = new_BHTK[written.row, :, written.slot]
 
     def read_layer(self, layer: int, rows_B: Tensor, used: int) -> tuple[Tensor, Tensor]:
-        """Keys and values (B, H, S, K) at the first `used` places; where all rows are asked for, without a copy."""
-        if len(rows_B) == self.key.shape[1] and bool((rows_B[1:] > rows_B[:-1]).all()):
-            return self.key[layer, :, :, :used], self.value[layer, :, :, :used]
+        """Keys and values (B, H, S, K) at the first `used` places; of rows that follow one another, without a copy."""
+        first, last = int(rows_B[0]), int(rows_B[-1])
+        if last - first == len(rows_B) - 1 and bool((rows_B[1:] > rows_B[:-1]).all()):
+            rows = slice(first, last + 1)
+            return self.key[layer, rows, :, :used], self.value[layer, rows, :, :used]
         return self.key[layer, rows_B, :, :used], self.value[layer, rows_B, :, :used]
 
 
