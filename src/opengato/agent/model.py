@@ -100,14 +100,21 @@ class Agent(nn.Module):
 
     def embed_slots(self, payload: dict[str, Tensor], slot_N: dict[str, Tensor], local_BT: Tensor) -> Tensor:
         """Vectors x_BTD of all slots; one without a row (padding), or not to be read, holds its local code alone."""
+        return self.in_slots(self.vectors(payload), slot_N, local_BT)
+
+    def vectors(self, payload: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Rows of each modality as vectors x_ND."""
+        return {name: self.modality(name).embed(rows_NP) for name, rows_NP in payload.items() if len(rows_NP)}
+
+    def in_slots(self, vectors: dict[str, Tensor], slot_N: dict[str, Tensor], local_BT: Tensor) -> Tensor:
+        """Vectors of rows at their slots, x_BTD, with the local code of each slot."""
         place_BT = (local_BT.to(torch.int64) + 1).clamp(min=0, max=self.config.num_local)
         x_SD = self.local(place_BT).flatten(0, 1)
-        for name, rows_NP in payload.items():
-            if len(rows_NP):
-                x_ND = self.modality(name).embed(rows_NP).to(x_SD.dtype)
-                if self.config.parallel_actions:
-                    x_ND = x_ND * (local_BT.flatten()[slot_N[name]] != UNREAD)[:, None]
-                x_SD = x_SD.index_add(0, slot_N[name], x_ND)
+        for name, vector_ND in vectors.items():
+            x_ND = vector_ND.to(x_SD.dtype)
+            if self.config.parallel_actions:
+                x_ND = x_ND * (local_BT.flatten()[slot_N[name]] != UNREAD)[:, None]
+            x_SD = x_SD.index_add(0, slot_N[name], x_ND)
         return x_SD.view(*local_BT.shape, -1)
 
     def forward(self, batch: PackedBatch) -> Tensor:
