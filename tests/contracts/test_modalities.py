@@ -233,13 +233,17 @@ def test_rows_say_where_they_lie_and_nothing_of_what_they_hold(variant: str) -> 
             assert where is not None
             assert places.shape == (len(payload), WIDTH)
             assert len(other) == len(payload)
-            assert torch.equal(modality.places(other), places)
+            same = modality.places(other)
+            assert same is not None
+            assert torch.equal(same, places)
             assert not torch.equal(other, payload)
             assert (places - places[:1]).abs().max() > 0.01
             content = modality.embed(payload) - places  # with that of another place it is the vector of that place
-            blank, elsewhere = payload.clone(), torch.roll(payload, 1, 0)
-            blank[:, -MARKS[variant.split("/")[0]] :] = elsewhere[:, -MARKS[variant.split("/")[0]] :]
-            assert_close(modality.embed(blank), content + modality.places(blank), atol=1e-4)
+            moved, elsewhere, marks = payload.clone(), torch.roll(payload, 1, 0), MARKS[variant.split("/")[0]]
+            moved[:, -marks:] = elsewhere[:, -marks:]
+            there = modality.places(moved)
+            assert there is not None
+            assert_close(modality.embed(moved), content + there, atol=1e-4)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -10,7 +10,7 @@ Letters: B rows, T slots, S all slots of a batch, M observed ones of halves, D w
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -37,6 +37,8 @@ class Contrastive(Objective):
 
     Where a batch is trained in parts (`train.accumulate`), pairs are told from those of their part.
     """
+
+    causal: ClassVar[bool | None] = True
 
     def __init__(self, config: Config):
         self.config = config

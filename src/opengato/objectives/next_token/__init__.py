@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -27,6 +27,8 @@ class Config:
 
 class NextToken(Objective):
     """Loss = sum over predicted rows of weight * NLL / number of predicted rows."""
+
+    causal: ClassVar[bool | None] = True
 
     def __init__(self, config: Config):
         self.config = config
