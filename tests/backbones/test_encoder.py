@@ -6,12 +6,14 @@ Letters: B rows, T slots, D width.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from opengato.backbones import decoder, encoder
+from opengato.nn.blocks import Block
 from tests.close import assert_close
 from tests.tiny import sharpen
 
@@ -70,7 +72,7 @@ def test_branches_are_what_a_block_adds(config: encoder.Config) -> None:
     places = DOCUMENT, POSITION, PROMPT
     before = x_BTD
     for number, found in enumerate(trunk.branches(x_BTD, *places)):
-        block = trunk.blocks[number]
+        block = cast(Block, trunk.blocks[number])
         assert_close(found.stream, before + found.attention + found.feed_forward)
         assert_close(found.feed_forward, block.feed_forward(block.norm_hidden(before + found.attention)))
         before = found.stream
@@ -83,7 +85,7 @@ def test_attention_is_what_the_block_used() -> None:
     places = DOCUMENT, POSITION, PROMPT
     streams = [x_BTD, *trunk.residuals(x_BTD, *places)]
     for layer, found in enumerate(trunk.branches(x_BTD, *places), 1):
-        block = trunk.blocks[layer - 1]
+        block = cast(Block, trunk.blocks[layer - 1])
         weights = trunk.attention(layer, x_BTD, *places)
         assert_close(weights.sum(-1), torch.ones(2, 4, 16))
         value = block.qkv(block.norm_attention(streams[layer - 1])).chunk(3, dim=-1)[2].unflatten(-1, (4, -1))
@@ -94,9 +96,8 @@ def test_attention_is_what_the_block_used() -> None:
 @torch.inference_mode()
 def test_a_decoder_begins_with_its_weights() -> None:
     """The last slot of a document sees the same in both, in the first block; so there they say the same."""
-    shape = {"width": 32, "depth": 1, "heads": 4, "hidden": 40}
-    trunk = made(encoder.Config(**shape))
-    other = decoder.Config(**shape, window=16).build().eval()
+    trunk = made(encoder.Config(width=32, depth=1, heads=4, hidden=40))
+    other = decoder.Config(width=32, depth=1, heads=4, hidden=40, window=16).build().eval()
     other.load_state_dict(trunk.state_dict())
     places = DOCUMENT, POSITION, PROMPT
     both = [module(inputs(), *places) for module in (trunk, other)]
