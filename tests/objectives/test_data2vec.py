@@ -24,6 +24,7 @@ from opengato.data.packing import pack_documents
 from opengato.objectives import data2vec, next_token
 from opengato.objectives.data2vec.regression import Guard, Regression, spread_of
 from opengato.objectives.data2vec.teacher import Ema, Teaching, normalised
+from opengato.objectives.hiding import Hiding
 from opengato.objectives.masks import Blocks, Mask, Tokens
 from opengato.objectives.values import Values
 from opengato.train import loop, optim
@@ -110,7 +111,9 @@ def test_the_whole_loss_in_numpy(target: Any) -> None:
     """Document by document, block by block, from what hooks on the trunk saw; the mask is given."""
     agent = tiny_encoder(depth=3)
     teaching = Teaching(top=2, target=target, norm="layer")
-    config = data2vec.Config(masks={"image": Given()}, mask=None, teaching=teaching, regression=Regression(beta=0.5))
+    config = data2vec.Config(
+        hiding=Hiding(masks={"image": Given()}, others=None), teaching=teaching, regression=Regression(beta=0.5)
+    )
     objective = begun(agent, config)
     batch = packed(agent)
     with torch.no_grad():
@@ -159,7 +162,7 @@ def test_the_whole_loss_in_numpy(target: Any) -> None:
 def test_what_is_hidden_is_not_seen() -> None:
     """Other pixels in hidden patches change what is told of them, through the teacher, and no prediction."""
     agent = tiny_encoder()
-    objective = begun(agent, data2vec.Config(masks={"image": Given()}, mask=None))
+    objective = begun(agent, data2vec.Config(hiding=Hiding(masks={"image": Given()}, others=None)))
     batch = packed(agent)
     told: list[torch.Tensor] = []
     objective.beside.heads["image"].register_forward_hook(lambda m, i, o: told.append(o.detach()))
@@ -174,13 +177,14 @@ def test_what_is_hidden_is_not_seen() -> None:
 def test_disguised_rows_are_shown() -> None:
     """With all of the disguise, what is hidden is what it is, or some row of the batch."""
     agent = tiny_encoder()
-    config = data2vec.Config(masks={"text": Tokens(share=0.9, kept=0.4, changed=0.4)}, mask=None)
+    config = data2vec.Config(hiding=Hiding(masks={"text": Tokens(share=0.9, kept=0.4, changed=0.4)}, others=None))
     objective, batch = begun(agent, config), packed(agent)
     x_ND = agent.vectors(batch.payload)["text"]
-    hidden_N = torch.ones(len(x_ND), dtype=torch.bool)
     kinds = np.zeros(3)
     for _ in range(60):
-        shown_ND = objective._covered(agent, batch, "text", x_ND, hidden_N)
+        hidden = {"text": torch.ones(len(x_ND), dtype=torch.bool)}
+        shown = config.hiding.cover(agent, batch, {"text": x_ND}, hidden, objective.beside.blanks)
+        shown_ND = shown["text"]
         same_N = (shown_ND == x_ND).all(1)
         blank_N = (shown_ND == objective.beside.blanks["text"]).all(1)
         others_N = (shown_ND[:, None] == x_ND[None]).all(2).any(1) & ~same_N
@@ -191,7 +195,7 @@ def test_disguised_rows_are_shown() -> None:
 
 def test_one_part_weighs_as_its_rows() -> None:
     agent = tiny_encoder()
-    objective = begun(agent, data2vec.Config(masks={"image": Blocks(least=1)}, mask=None))
+    objective = begun(agent, data2vec.Config(hiding=Hiding(masks={"image": Blocks(least=1)}, others=None)))
     batch = packed(agent)
     assert objective.terms(batch) == len(batch.slot_N["image"])
     assert begun(agent, data2vec.Config()).terms(batch) == batch.num_positions - int(batch.prompt_BT.sum())
@@ -211,8 +215,9 @@ def test_a_collapse_stops_with_what_to_do() -> None:
         objective(agent, batch)
     x_ND = torch.tensor([[1.0, 5.0], [3.0, 5.0]])
     assert spread_of(x_ND) == pytest.approx((np.sqrt(2 + 1e-6) + 1e-3) / 2)
-    guard.check(1, "x", 0.0, 0.0)
-    guard.check(2, "x", 0.1, 0.01)
+    assert guard.figures(2, "x", x_ND[:1], x_ND[:1]) == {}, "one row tells nothing"
+    same_ND = torch.ones(3, 2)
+    assert set(guard.figures(1, "x", same_ND, same_ND)) == {"spread/target/x", "spread/prediction/x"}
 
 
 def test_trunks_that_cannot_teach_say_so() -> None:
@@ -223,7 +228,7 @@ def test_trunks_that_cannot_teach_say_so() -> None:
     with pytest.raises(ValueError, match="`top` is 6, but the trunk has 2 blocks"):
         begun(tiny_encoder(), data2vec.Config(teaching=Teaching(top=6)))
     with pytest.raises(ValueError, match="'picture'"):
-        begun(tiny_encoder(), data2vec.Config(masks={"picture": Tokens()}))
+        begun(tiny_encoder(), data2vec.Config(hiding=Hiding(masks={"picture": Tokens()})))
 
 
 @pytest.mark.timeout(120)

@@ -54,10 +54,13 @@ class Guard:
     target: float = 0.1
     prediction: float = 0.01
 
-    def check(self, updates: int, name: str, target: float, prediction: float) -> None:
-        """RuntimeError where all rows have become one."""
+    def figures(self, updates: int, name: str, told_ND: Tensor, target_ND: Tensor) -> dict[str, float]:
+        """How much rows of a modality differ, in what is predicted and in targets; RuntimeError if all became one."""
+        if len(told_ND) < 2:
+            return {}
+        target, prediction = spread_of(target_ND), spread_of(told_ND)
         if updates < self.after or (target >= self.target and prediction >= self.prediction):
-            return
+            return {f"spread/target/{name}": target, f"spread/prediction/{name}": prediction}
         raise RuntimeError(
             f"after {updates} updates the network says nearly the same of every row of {name!r}: targets differ by "
             f"{target:.3g} (at least {self.target:g}), predictions by {prediction:.3g} (at least {self.prediction:g}). "

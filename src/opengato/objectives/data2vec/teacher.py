@@ -6,15 +6,17 @@ Letters: B rows, T slots, S all slots of a batch, N rows of one modality, D widt
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from opengato.core.backbone import Backbone, BranchedBackbone, Branches
+from opengato.core.batch import PackedBatch
 from opengato.core.config import choose
 from opengato.objectives.values import Values, value_means
 
@@ -93,22 +95,20 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def targets(
-        self, x_BTD: Tensor, places: tuple[Tensor, Tensor, Tensor], rows: dict[str, tuple[Tensor, Values]]
+        self, agent: Any, batch: PackedBatch, vectors: Mapping[str, Tensor], values: Mapping[str, Values]
     ) -> dict[str, Tensor]:
-        """What is to be told of all rows (N, D), by modality, from vectors of whole documents.
-
-        `places` are what a trunk asks about slots, `rows` the slots (N,) and values of each modality.
-        """
+        """What is to be told of all rows (N, D) of the modalities in `values`, from the vectors of the whole batch."""
         assert isinstance(self.trunk, BranchedBackbone)
+        x_BTD = agent.in_slots(vectors, batch.slot_N, batch.local_BT)
+        blocks = self.trunk.branches(x_BTD, batch.document_BT, batch.position_BT, batch.prompt_BT)
         totals: dict[str, Tensor] = {}
-        last = islice(self.trunk.branches(x_BTD, *places), self.trunk.depth - self.config.top, None)
-        for branches in last:
+        for branches in islice(blocks, self.trunk.depth - self.config.top, None):
             told_SD = told(branches, self.config.target).flatten(0, 1).float()
-            for name, (slot_N, values) in rows.items():
-                told_ND = normalised(told_SD[slot_N], values.value_N, self.config.norm)
+            for name, found in values.items():
+                told_ND = normalised(told_SD[batch.slot_N[name]], found.value_N, self.config.norm)
                 totals[name] = totals[name] + told_ND if name in totals else told_ND
         return {
-            name: normalised(total_ND / self.config.top, rows[name][1].value_N, self.config.last_norm)
+            name: normalised(total_ND / self.config.top, values[name].value_N, self.config.last_norm)
             for name, total_ND in totals.items()
         }
 
