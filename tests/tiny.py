@@ -143,11 +143,11 @@ def tiny_agent(encoding: str = "vector", *, window: int = 48, sinks: int = 8, se
     return agent.eval()
 
 
-def tiny_encoder(seed: int = 0, depth: int = 2) -> Agent:
+def tiny_encoder(seed: int = 0, depth: int = 2, contrast: Any = None) -> Agent:
     """The same with a trunk that sees both ways."""
     torch.manual_seed(seed)
     trunk = encoder.Config(width=32, depth=depth, heads=4, hidden=48)
-    agent = replace(vector_config(), backbone=trunk).build()
+    agent = replace(vector_config(), backbone=trunk, contrast=contrast).build()
     sharpen(agent.backbone, seed)
     return agent.eval()
 

@@ -13,15 +13,18 @@ from opengato.core.config import plugins
 from opengato.core.objective import Objective
 from opengato.data.documents import Document
 from opengato.data.packing import pack_documents
+from opengato.nn import spaces
 from tests.contracts.found import assert_survives_json, config_of, variants
 from tests.tiny import documents_of_all_kinds, tiny_agent, tiny_encoder, vector_config
 
 VARIANTS = variants("objectives")
+# Heads of the agent that an objective asks for.
+HEADS = {"contrastive/vatt": spaces.Config(video="image", audio="state", text="text", fine=8, coarse=4)}
 
 
-def agent_for(objective: Objective) -> Agent:
-    """An agent whose trunk the objective can train."""
-    return tiny_agent() if objective.causal is not False else tiny_encoder()
+def agent_for(variant: str, objective: Objective) -> Agent:
+    """An agent whose trunk the objective can train, with the head that it needs."""
+    return tiny_agent() if objective.causal is not False else tiny_encoder(contrast=HEADS.get(variant))
 
 
 def packed() -> PackedBatch:
@@ -54,7 +57,7 @@ def test_config_survives_json(variant: str) -> None:
 def test_it_gives_a_loss_to_minimise_and_figures(variant: str) -> None:
     objective = config_of("objectives", variant).build()
     assert isinstance(objective, Objective)
-    agent, batch = agent_for(objective).train(), packed()
+    agent, batch = agent_for(variant, objective).train(), packed()
     objective.begin(agent)
     before = content(batch)
     torch.manual_seed(0)
@@ -77,7 +80,7 @@ def test_it_gives_a_loss_to_minimise_and_figures(variant: str) -> None:
 def test_what_it_has_of_its_own_goes_through_a_file(variant: str) -> None:
     """Another one that takes its state goes on the same; so the loss and what follows a step depend on nothing else."""
     objectives = [config_of("objectives", variant).build() for _ in range(2)]
-    agent, batch = agent_for(objectives[0]).train(), packed()
+    agent, batch = agent_for(variant, objectives[0]).train(), packed()
     beside = []
     for seed, objective in enumerate(objectives):
         torch.manual_seed(seed)
@@ -103,7 +106,7 @@ def test_what_it_has_of_its_own_goes_through_a_file(variant: str) -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_step_down_the_gradient_lowers_the_loss(variant: str) -> None:
     objective = config_of("objectives", variant).build()
-    agent, batch = agent_for(objective), packed()
+    agent, batch = agent_for(variant, objective), packed()
     objective.begin(agent)
     torch.manual_seed(0)
     loss, _ = objective(agent, batch)

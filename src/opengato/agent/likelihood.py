@@ -15,6 +15,7 @@ from opengato.agent.inputs import read, read_as_seen
 from opengato.agent.slots import Slots, slots_of
 from opengato.core.episode import Episode
 from opengato.core.sequence import TokenSequence
+from opengato.nn.spaces import CommonSpaces
 
 if TYPE_CHECKING:
     from opengato.agent.model import Agent
@@ -48,9 +49,12 @@ def log_likelihood(agent: Agent, episodes: list[Episode]) -> list[np.ndarray]:
 def embed(agent: Agent, inputs: list[list[Any]]) -> np.ndarray:
     """A vector of each list of inputs: (n, D) float32.
 
-    What the contrastive head makes of the last hidden state, of length 1; without a head, the mean hidden state.
+    What the contrastive head makes of the last hidden state, or a place in common spaces, of length 1; without a head,
+    the mean hidden state.
     """
     head = agent.contrast
+    if isinstance(head, CommonSpaces):
+        return np.stack([in_spaces(agent, head, items) for items in inputs])
     sequences = [read(agent, items) if head is None else read_as_seen(agent, items) for items in inputs]
     vectors: list[np.ndarray] = [np.zeros(0)] * len(sequences)
     for members in blocks(sequences):
@@ -64,6 +68,23 @@ def embed(agent: Agent, inputs: list[list[Any]]) -> np.ndarray:
         for i, vector in zip(members, found_BD.float().cpu().numpy(), strict=True):
             vectors[i] = vector
     return np.stack(vectors)
+
+
+def in_spaces(agent: Agent, spaces: CommonSpaces, items: list[Any]) -> np.ndarray:
+    """The place of a list of inputs in common spaces; ValueError if none of them is of a sense that has one."""
+    sequence = read_as_seen(agent, items)
+    names = (spaces.config.video, spaces.config.audio, spaces.config.text)
+    found = {}
+    for name in names:
+        mine_T = (sequence.modality_T == sequence.names.index(name)) & (sequence.step_T >= 0)
+        if mine_T.any():
+            rows_NP = torch.from_numpy(sequence.take(mine_T).payload[name]).to(agent.device)
+            x_ND = agent.vectors({name: rows_NP})[name]
+            one = torch.zeros(len(x_ND), dtype=torch.int64, device=agent.device)
+            found[name] = spaces.summary(agent.backbone, name, x_ND, one)[0]
+    if not found:
+        raise ValueError(f"received {len(items)} inputs, none of them for a modality that has a place: {names}")
+    return spaces.joined(found).cpu().numpy()
 
 
 def _hidden(agent: Agent, sequences: list[TokenSequence]) -> tuple[Slots, Tensor]:

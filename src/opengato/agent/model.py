@@ -28,6 +28,7 @@ from opengato.core.serialize import Layout, Serializer
 from opengato.nn import lora
 from opengato.nn.contrast import Config as ContrastConfig
 from opengato.nn.int8 import num_int8
+from opengato.nn.spaces import Config as SpacesConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +39,7 @@ class Config:
     With `parallel_actions` a position of an action holds nothing but its place, in training as in acting: the numbers
     of an action are then predicted given the past but not one another, all in one pass [Reed et al. 2022, app. G].
     `adapters` beside the trunk's matrices are those of a fine-tuning under way. `contrast` is the head that makes
-    vectors for retrieval, where there is one (objective `contrastive`).
+    vectors for retrieval, where there is one (objective `contrastive`), or the common spaces of several senses.
     """
 
     modalities: dict[str, Any]
@@ -48,7 +49,7 @@ class Config:
     num_local: int = 32
     parallel_actions: bool = False
     adapters: lora.Config | None = None
-    contrast: ContrastConfig | None = None
+    contrast: ContrastConfig | SpacesConfig | None = None
 
     @property
     def layout(self) -> Layout:

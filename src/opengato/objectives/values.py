@@ -43,7 +43,7 @@ def values_of(agent: Any, batch: PackedBatch, name: str) -> Values:
     """The values of a modality in a batch.
 
     A new one begins in another document or behind an instruction; where rows know their places, at the first place;
-    else where the slot before holds something else.
+    else where the slot before holds something else, where a step begins, and between what is seen and what is done.
     """
     slot_N = batch.slot_N[name]
     document_N = batch.document_BT.flatten()[slot_N]
@@ -53,7 +53,9 @@ def values_of(agent: Any, batch: PackedBatch, name: str) -> Values:
     opens_N = torch.ones(len(slot_N), dtype=torch.bool, device=slot_N.device)
     opens_N[1:] = torch.stack([x_N[1:] != x_N[:-1] for x_N in (document_N, row_N, told_N)]).any(0)
     if where_NA is None:
-        opens_N[1:] |= slot_N[1:] != slot_N[:-1] + 1
+        local_N = batch.local_BT.flatten()[slot_N]
+        opens_N[1:] |= (slot_N[1:] != slot_N[:-1] + 1) | ((local_N[1:] >= 0) != (local_N[:-1] >= 0))
+        opens_N |= local_N == 0
     else:
         opens_N |= (where_NA == 0).all(1)
     value_N = opens_N.cumsum(0) - 1
