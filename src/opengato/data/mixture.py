@@ -8,7 +8,8 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from itertools import accumulate
+from typing import ClassVar, cast
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from opengato.core.episode import Episode
 from opengato.core.returns import return_unit, with_predicted_returns, with_returns
 from opengato.core.sequence import TokenSequence
 from opengato.core.serialize import Serializer
-from opengato.core.views import View, as_drawn, as_read
+from opengato.core.views import VIEWS, View, as_matched, as_read
 from opengato.data.augment import Augment, augmented
 from opengato.data.documents import Document, DocumentMaker, is_text
 from opengato.data.packing import Rows
@@ -155,16 +156,21 @@ class Source:
 
         The first half is without its instruction, so that neither is told what the other holds.
         """
-        drawn, apart = self.rules.drawn, self.rules.pairs_apart
-        if drawn or apart:
-            lot = generator.random()
-            if lot < drawn:
-                return [("drawn", self._maker.make(as_drawn(self._varied(index, generator)), limit, generator))]
-            if lot < drawn + apart:
-                episode = self._varied(index, generator)
-                whole = self._maker.make(replace(episode, instruction=""), limit, generator)
-                return [("recorded", whole), ("read", self._maker.make(as_read(episode), limit, generator))]
-        return [("recorded", self.document(index, limit, generator))]
+        shares = self.rules.views
+        lot = generator.random() if any(shares.values()) else 1.0
+        view = next((name for name, end in zip(shares, accumulate(shares.values()), strict=True) if lot < end), None)
+        if view is None:
+            return [("recorded", self.document(index, limit, generator))]
+        episode = self._varied(index, generator)
+        if view == "pairs_apart":
+            whole = self._maker.make(replace(episode, instruction=""), limit, generator)
+            return [("recorded", whole), ("read", self._maker.make(as_read(episode), limit, generator))]
+        if view == "matched":
+            others = self._others(index, 1, generator) if generator.random() < 0.5 else []
+            asked = as_matched(episode, self.read(others[0]) if others else episode)
+            return [("matched", self._maker.make(asked, limit, generator))]
+        alone = cast(View, view)
+        return [(alone, self._maker.make(VIEWS[alone](episode), limit, generator))]
 
     def document(self, index: int, limit: int, generator: np.random.Generator) -> TokenSequence:
         """The document that an episode becomes, in at most `limit` positions; the rules leave plain text alone.
