@@ -15,6 +15,7 @@ from opengato.agent.inputs import read, read_as_seen
 from opengato.agent.slots import Slots, slots_of
 from opengato.core.episode import Episode
 from opengato.core.sequence import TokenSequence
+from opengato.core.views import as_seen
 from opengato.nn.spaces import CommonSpaces
 
 if TYPE_CHECKING:
@@ -25,7 +26,15 @@ SLOTS_AT_ONCE = 8192  # bounds memory: rows are chosen so that a padded block ho
 
 @torch.inference_mode()
 def log_likelihood(agent: Agent, episodes: list[Episode]) -> list[np.ndarray]:
-    """Negative log-likelihood (nats) of each predicted position of each episode, in order."""
+    """Negative log-likelihood (nats) of each predicted position of each episode, in order.
+
+    ValueError with a trunk whose slots see all of their document: it would read what it is to predict.
+    """
+    if not agent.backbone.causal:
+        raise ValueError(
+            f"a slot of {type(agent.backbone).__name__} sees what comes after it, so this agent cannot say how likely "
+            "a text is; give its weights to one with a causal trunk (`start`), or measure its features (`probe`)"
+        )
     sequences = [agent.serializer.episode(episode) for episode in episodes]
     results: list[np.ndarray] = [np.zeros(0)] * len(sequences)
     for members in blocks(sequences):
@@ -66,6 +75,19 @@ def embed(agent: Agent, inputs: list[list[Any]]) -> np.ndarray:
             last_B = slots.mask_BT.sum(1) - 1
             found_BD = head(h_BTD[torch.arange(len(last_B), device=last_B.device), last_B])
         for i, vector in zip(members, found_BD.float().cpu().numpy(), strict=True):
+            vectors[i] = vector
+    return np.stack(vectors)
+
+
+@torch.inference_mode()
+def features(agent: Agent, episodes: list[Episode]) -> np.ndarray:
+    """The mean hidden state (n, D) over what is observed in each episode, read without anything else of it."""
+    sequences = [agent.serializer.episode(as_seen(episode)) for episode in episodes]
+    vectors: list[np.ndarray] = [np.zeros(0)] * len(sequences)
+    for members in blocks(sequences):
+        slots, h_BTD = _hidden(agent, [sequences[i] for i in members])
+        seen_BT1 = (slots.mask_BT & ~slots.prompt_BT)[..., None]
+        for i, vector in zip(members, ((h_BTD * seen_BT1).sum(1) / seen_BT1.sum(1)).float().cpu().numpy(), strict=True):
             vectors[i] = vector
     return np.stack(vectors)
 

@@ -218,6 +218,10 @@ class Agent(nn.Module):
         """
         return likelihood.embed(self, inputs)
 
+    def features(self, episodes: list[Episode]) -> np.ndarray:
+        """The mean hidden state (n, D) over what is observed in each episode, read without instruction and action."""
+        return likelihood.features(self, episodes)
+
     def spec(self) -> str:
         """What goes in, what comes out, tasks, size and context, as text."""
         lines = [

@@ -92,7 +92,11 @@ class Source:
         self._measure(length)
 
     def _keep(self, episodes: list[np.ndarray]) -> list[np.ndarray]:
-        """Those of each task's episodes that are good enough."""
+        """Those of each task's episodes that are used and good enough."""
+        if self.rules.share < 1:
+            order = _generator(_SAMPLE_KEY, 2)
+            counts = [max(1, round(self.rules.share * len(piece))) for piece in episodes]
+            episodes = [np.sort(order.permutation(p)[:c]) for p, c in zip(episodes, counts, strict=True)]
         share = self.rules.min_return
         if share is None:
             return episodes

@@ -36,7 +36,8 @@ class Rules:
     together, half of them with what was written of another episode of the task (objective `masked`). `augment`
     changes pictures and texts that are observed (`data/augment.py`); `vary_sounds` is the share of documents whose
     sounds are made different (`data/sounds.py`); `join_sounds` is the share of recordings that are followed by another
-    one of their task, and the text of both, where a row has room.
+    one of their task, and the text of both, where a row has room. `share` is that of the episodes of each task that are
+    used, one at least, the same in every run: a few labels, say.
     """
 
     prompt: float = 0.0
@@ -56,12 +57,15 @@ class Rules:
     augment: Augment = field(default_factory=Augment)
     vary_sounds: float = 0.0
     join_sounds: float = 0.0
+    share: float = 1.0
 
     def __post_init__(self) -> None:
         shares = "prompt", "prompt_ends", "instructions", "vary_sounds", "join_sounds"
         for name in (*shares, *self.views):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"`{name}` is {getattr(self, name)}, expected a share from 0 to 1")
+        if not 0 < self.share <= 1:
+            raise ValueError(f"`share` is {self.share}, expected a share above 0 and up to 1")
         if not 0 < self.prompt_length < 1:
             raise ValueError(f"`prompt_length` is {self.prompt_length}, expected a share of the row, between 0 and 1")
         if self.min_return is not None and not 0 < self.min_return <= 1:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from opengato.agent.files import load_agent
 from opengato.agent.model import Agent
 from opengato.agent.model import Config as AgentConfig
 from opengato.core.batch import PackedBatch
@@ -38,7 +39,8 @@ class Recipe:
     (names or patterns), where it has several. `rules` are the data rules of sources, the
     default ones where it names none. Collected data lie in `DATA/<recipe>/<source>`, with `collected` in the place of
     the recipe's name where recipes share them; imported corpora in `DATA/<source>/train`; `stores` are folders of
-    episodes that lie where they are.
+    episodes that lie where they are. `start` is the name or the folder of an agent whose weights the run begins with,
+    all that have the name and the shape of one of its own: an encoder that learnt without labels, say.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Recipe:
     rules: dict[str, Rules] = field(default_factory=dict)
     loader: LoaderConfig = field(default_factory=LoaderConfig)
     rows_per_group: int = 8
+    start: str | None = None
 
     def __post_init__(self) -> None:
         for name in self.weights:
@@ -102,7 +105,27 @@ def run(recipe: Recipe, folder: Path, data: Path, workers: int | None = None) ->
             def batches(step: int) -> Iterator[PackedBatch]:
                 return loader.batches(start=step)
 
-            return loop.fit(whole.train, batches, folder, card, team=team)
+            def begin(agent: Agent) -> None:
+                if recipe.start is not None:
+                    begin_with(agent, recipe.start)
+
+            return loop.fit(whole.train, batches, folder, card, begin, team)
+
+
+def begin_with(agent: Agent, start: str) -> list[str]:
+    """Give an agent the weights of another that have a name and a shape of its own; the names of those that it keeps.
+
+    ValueError where the trunk gets none: then there is nothing to begin with.
+    """
+    theirs, own = load_agent(start).state_dict(), agent.state_dict()
+    fitting = {name: tensor for name, tensor in theirs.items() if name in own and own[name].shape == tensor.shape}
+    if not any(name.startswith("backbone.") for name in fitting):
+        raise ValueError(
+            f"no weight of the trunk of {start!r} has the name and the shape of one of this recipe's; give both trunks "
+            "the same width, depth, heads and feed-forward"
+        )
+    agent.load_state_dict(fitting, strict=False)
+    return sorted(own.keys() - fitting.keys())
 
 
 def prepare(recipe: Recipe, data: Path, workers: int | None = None) -> None:
@@ -158,6 +181,7 @@ def make_card(recipe: Recipe, data: Path, sources: list[str]) -> dict[str, Any]:
     total = sum(recipe.used.values())
     return {
         "recipe": recipe.name,
+        **({} if recipe.start is None else {"from": {"name": recipe.start}}),
         "command": f"opengato train {recipe.name}",
         "tasks": [
             task
