@@ -3,6 +3,8 @@
 opengato study encodings      # numbers as tokens, or vectors in one position; told or not; shown or not
 opengato study scaling        # three sizes, each at four numbers of positions
 opengato study fusion         # patches straight into the trunk, or an encoder for each sense first, at equal compute
+opengato study self-supervised, self-supervised-sounds, self-supervised-texts    # what matters in data2vec
+opengato study few-labels, few-labels-sounds, few-labels-texts    # what its weights are worth where labels are few
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from opengato.data.rules import Rules
 from opengato.evaluators.contract import Settings
 from opengato.evaluators.study import Study, Variant
 from opengato.recipes import fusion as fusions
-from opengato.recipes import tiny, tiny_tokens
+from opengato.recipes import self_supervised, tiny, tiny_tokens
 from opengato.rollout import TRAIN_SEED, CollectJob
 from opengato.train.run import Recipe
 
@@ -105,7 +107,12 @@ def fusion() -> Study:
     return Study(name="fusion", variants=variants, tasks=FUSION_TASKS, notes=tuple(fusions.compute()))
 
 
-STUDIES: dict[str, Callable[[], Study]] = {"encodings": encodings, "scaling": scaling, "fusion": fusion}
+STUDIES: dict[str, Callable[[], Study]] = {
+    "encodings": encodings,
+    "scaling": scaling,
+    "fusion": fusion,
+    **self_supervised.STUDIES,
+}
 
 
 def load(name: str) -> Study:
