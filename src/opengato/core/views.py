@@ -18,6 +18,8 @@ RETRIEVE = "retrieve"
 """The family of tasks in which one half of a pair finds the other."""
 MATCH = "match"
 """The family of tasks in which one says whether two things belong together."""
+PROBE = "probe"
+"""The family of tasks in which a linear layer names what an agent makes of the items of a task."""
 PICTURE = MEDIA_SPECS["image"]
 TOGETHER = "do they belong together?"
 YES, NO = "yes", "no"

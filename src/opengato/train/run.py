@@ -19,7 +19,7 @@ from opengato.agent.model import Config as AgentConfig
 from opengato.core.batch import PackedBatch
 from opengato.core.config import choose, to_json
 from opengato.core.returns import EXPERT_RETURNS, PREDICTED_RETURNS
-from opengato.core.views import drawing_task, retrieval_task
+from opengato.core.views import MATCH, PROBE, drawing_task, retrieval_task, task_on
 from opengato.data.loader import Loader, LoaderConfig
 from opengato.data.mixture import Mixture, MixtureConfig, SourceConfig, chosen_tasks
 from opengato.data.returns import expert_returns
@@ -198,10 +198,16 @@ def make_card(recipe: Recipe, data: Path, sources: list[str]) -> dict[str, Any]:
 
 
 def tasks_learnt(tasks: list[str], rules: Rules) -> list[str]:
-    """The tasks that are taken of a store, and those that the rules make of them."""
+    """The tasks that are taken of a store, and those that the rules make of them.
+
+    A task is not learnt where no document is as recorded; where what is observed is read alone, it can be probed.
+    """
+    kept = tasks if sum(rules.views.values()) - rules.pairs_apart < 1 else []
+    asked = [task_on(MATCH, task) for task in tasks] if rules.matched else []
+    probed = [task_on(PROBE, task) for task in tasks] if rules.seen else []
     drawn = [drawing_task(task) for task in tasks] if rules.drawn else []
     found = [retrieval_task(task) for task in tasks] if rules.pairs_apart else []
-    return [*tasks, *drawn, *found]
+    return [*kept, *drawn, *found, *asked, *probed]
 
 
 def describe_store(store: EpisodeStore, share: float, rules: Rules | None = None) -> dict[str, Any]:

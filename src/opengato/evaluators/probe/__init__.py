@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from opengato.agent.model import Agent
-from opengato.core.views import task_about, task_on
+from opengato.core.views import PROBE, task_about, task_on
 from opengato.evaluators import contract
 from opengato.evaluators.imported import baselines, held_out_episodes, imported_tasks, not_imported, num_held_out
 from opengato.evaluators.replies import answer_of
@@ -38,7 +38,7 @@ class Evaluator(contract.Evaluator):
     from_stores = True
 
     def families(self) -> list[str]:
-        return ["probe"]
+        return [PROBE]
 
     def tasks(self, family: str) -> list[str]:
         return sorted(task_on(family, task) for name in FAMILIES for task in imported_tasks(name))
