@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import Literal
 
 from opengato.core.episode import MEDIA_SPECS, ArraySpec, Episode, objects
+from opengato.core.serialize import PART
 
-View = Literal["recorded", "drawn", "read", "seen", "shown", "matched"]
+View = Literal["recorded", "drawn", "read", "seen", "shown", "matched", "followed", "gapped"]
 DRAW = "draw"
 """The family of tasks in which pictures are drawn."""
 RETRIEVE = "retrieve"
@@ -22,7 +23,10 @@ PROBE = "probe"
 """The family of tasks in which a linear layer names what an agent makes of the items of a task."""
 PICTURE = MEDIA_SPECS["image"]
 TOGETHER = "do they belong together?"
+NEXT = "does the second text follow the first?"
+GAPS = "fill in the gaps"
 YES, NO = "yes", "no"
+ANSWER = ArraySpec(name="answer", kind="text", dtype="str")
 
 
 def drawing_instruction(caption: str) -> str:
@@ -114,14 +118,36 @@ def as_matched(episode: Episode, other: Episode) -> Episode:
     if any(name not in theirs.observations for name in names):
         raise ValueError(f"episodes of {episode.task!r} and {other.task!r} write other fields: they make no question")
     same = all(own.observations[name][0] == theirs.observations[name][0] for name in names)
-    answer = ArraySpec(name="answer", kind="text", dtype="str")
     return replace(
         own,
         task=task_on(MATCH, episode.task),
         instruction=TOGETHER,
         observations={**own.observations, **{name: theirs.observations[name] for name in names}},
-        action_specs={answer.name: answer},
-        actions={answer.name: objects([YES if same else NO])},
+        action_specs={ANSWER.name: ANSWER},
+        actions={ANSWER.name: objects([YES if same else NO])},
+    )
+
+
+def as_followed(episode: Episode, first: str, second: str, *, follows: bool) -> Episode:
+    """Whether a piece of a text is what comes after another [Devlin et al. 2018, arXiv:1810.04805, sec. 3.1]."""
+    return _asked(episode, NEXT, [first, second], YES if follows else NO)
+
+
+def as_gapped(episode: Episode, left: str, gaps: str) -> Episode:
+    """What is left of a piece of a text; its gaps are to be written [Raffel et al. 2019, arXiv:1910.10683]."""
+    return _asked(episode, GAPS, [left], gaps)
+
+
+def _asked(episode: Episode, question: str, texts: list[str], answer: str) -> Episode:
+    """A question about texts that are read one after the other."""
+    parts = {f"{PART}{number:06d}": text for number, text in enumerate(texts)}
+    return replace(
+        episode,
+        instruction=question,
+        observation_specs={name: ArraySpec(name="text", kind="text", dtype="str") for name in parts},
+        observations={name: objects([text]) for name, text in parts.items()},
+        action_specs={ANSWER.name: ANSWER},
+        actions={ANSWER.name: objects([answer])},
     )
 
 
@@ -132,4 +158,6 @@ VIEWS: dict[View, Callable[[Episode], Episode]] = {
     "seen": as_seen,
     "shown": as_shown,
     "matched": lambda episode: as_matched(episode, episode),
+    "followed": lambda episode: as_followed(episode, "", "", follows=True),
+    "gapped": lambda episode: as_gapped(episode, "", ""),
 }

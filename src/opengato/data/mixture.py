@@ -22,6 +22,7 @@ from opengato.core.views import VIEWS, View, as_matched, as_read
 from opengato.data.augment import Augment, augmented
 from opengato.data.documents import Document, DocumentMaker, is_text
 from opengato.data.packing import Rows
+from opengato.data.questions import followed, gapped
 from opengato.data.returns import expert_returns, good_enough
 from opengato.data.rules import Prompter, Rules
 from opengato.data.sounds import SLOWER, can_join, joined, varied
@@ -121,9 +122,15 @@ class Source:
                 lengths.append(sum(len(sequence) for _, sequence in self.documents(index, length, generator)))
         self.lengths = np.array(lengths)
         self.mean_length = float(self.lengths.mean())
-        self.is_text = all(texts)
-        if self.is_text and self.rules != Rules():
-            raise ValueError(f"source {self.name!r} is plain text, which takes no `rules`: received {self.rules}")
+        asks = self.rules.followed + self.rules.gapped > 0
+        self.is_text = all(texts) and not asks
+        if asks and not all(texts):
+            raise ValueError(f"source {self.name!r} is no plain text, which `followed` and `gapped` are for")
+        if all(texts) and replace(self.rules, followed=0.0, gapped=0.0) != Rules():
+            raise ValueError(
+                f"source {self.name!r} is plain text, which takes no `rules` but `followed` and `gapped`: received "
+                f"{self.rules}"
+            )
         if self._prompter is not None and not self._can_prompt(self._prompter, length):
             raise ValueError(
                 f"source {self.name!r}: `prompt` is {self.rules.prompt}, but none of {_SAMPLE} documents can get one: "
@@ -173,8 +180,29 @@ class Source:
             others = self._others(index, 1, generator) if generator.random() < 0.5 else []
             asked = as_matched(episode, self.read(others[0]) if others else episode)
             return [("matched", self._maker.make(asked, limit, generator))]
+        if view in ("followed", "gapped"):
+            return [self._asked(view, index, episode, limit, generator)]
         alone = cast(View, view)
         return [(alone, self._maker.make(VIEWS[alone](episode), limit, generator))]
+
+    def _asked(
+        self, view: str, index: int, episode: Episode, limit: int, generator: np.random.Generator
+    ) -> tuple[View, TokenSequence]:
+        """A question that fits `limit` positions; the text as it is where there is none to ask."""
+        others = self._others(index, 1, generator)
+        most = limit  # characters, of which a position holds several: so a row has room for more than one question
+        while most >= MIN_GAP:
+            if view == "followed":
+                asked = followed(episode, self.read(others[0]) if others else episode, most // 2, generator)
+            else:
+                asked = gapped(episode, most, generator)
+            sequence = None if asked is None else self._maker.serializer.episode(asked)
+            if sequence is None:
+                break
+            if len(sequence) <= limit:
+                return cast(View, view), sequence
+            most //= 2
+        return "recorded", self._maker.make(episode, limit, generator)
 
     def document(self, index: int, limit: int, generator: np.random.Generator) -> TokenSequence:
         """The document that an episode becomes, in at most `limit` positions; the rules leave plain text alone.

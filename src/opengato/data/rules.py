@@ -33,7 +33,9 @@ class Rules:
     found by one another (objective `contrastive`); of pictures, `drawn` is the share that are to be drawn. Without an
     instruction, `seen` is the share of documents that hold what is observed and nothing else, and `shown` of those that
     hold what is written about it too, as an observation; `matched` is the share that ask whether the two belong
-    together, half of them with what was written of another episode of the task (objective `masked`). `augment`
+    together, half of them with what was written of another episode of the task (objective `masked`). Of plain text,
+    which takes no other rules, `followed` is the share of documents that ask whether a sentence follows another, and
+    `gapped` of those that ask what stood in the gaps. `augment`
     changes pictures and texts that are observed (`data/augment.py`); `vary_sounds` is the share of documents whose
     sounds are made different (`data/sounds.py`); `join_sounds` is the share of recordings that are followed by another
     one of their task, and the text of both, where a row has room. `share` is that of the episodes of each task that are
@@ -54,6 +56,8 @@ class Rules:
     seen: float = 0.0
     shown: float = 0.0
     matched: float = 0.0
+    followed: float = 0.0
+    gapped: float = 0.0
     augment: Augment = field(default_factory=Augment)
     vary_sounds: float = 0.0
     join_sounds: float = 0.0
@@ -88,7 +92,8 @@ class Rules:
     @property
     def views(self) -> dict[str, float]:
         """The shares of documents that are not as recorded."""
-        return {name: getattr(self, name) for name in ("drawn", "pairs_apart", "seen", "shown", "matched")}
+        names = "drawn", "pairs_apart", "seen", "shown", "matched", "followed", "gapped"
+        return {name: getattr(self, name) for name in names}
 
 
 class Prompter:
