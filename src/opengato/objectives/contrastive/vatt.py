@@ -2,7 +2,7 @@
 
 Each is read by itself, straight from voxels, samples and pieces of words, in a call of its own; a document that lacks
 one takes no part in what is compared with it. [Akbari et al. 2021, arXiv:2104.11178]. Letters: N rows of one modality,
-R rows that are read, V values, E width of a space.
+R rows that are read, V values, D width, E width of a space.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """data2vec: what a teacher, who follows the network, makes of the whole input is to be told where it is hidden.
 
 `efficient` is data2vec 2.0. [Baevski et al. 2022, arXiv:2202.03555]. Letters: S all slots of a batch, N rows of one
-modality.
+modality, D width.
 """
 
 from __future__ import annotations
