@@ -215,3 +215,5 @@ def test_films_find_their_sounds_and_texts() -> None:
     film, sound = (agent.embed([[clip(3).observations[name][0]]])[0] for name in ("video", "audio"))
     np.testing.assert_allclose([np.linalg.norm(film), np.linalg.norm(sound)], 1, rtol=1e-5)
     assert not sound[12:].any(), "sounds have no place among texts"
+    silent = clip(3, (), sound=False)
+    np.testing.assert_allclose(agent.features([silent])[0], film, atol=1e-5)

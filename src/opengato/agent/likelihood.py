@@ -63,7 +63,7 @@ def embed(agent: Agent, inputs: list[list[Any]]) -> np.ndarray:
     """
     head = agent.contrast
     if isinstance(head, CommonSpaces):
-        return np.stack([in_spaces(agent, head, items) for items in inputs])
+        return np.stack([in_spaces(agent, head, read_as_seen(agent, items)) for items in inputs])
     sequences = [read(agent, items) if head is None else read_as_seen(agent, items) for items in inputs]
     vectors: list[np.ndarray] = [np.zeros(0)] * len(sequences)
     for members in blocks(sequences):
@@ -81,8 +81,13 @@ def embed(agent: Agent, inputs: list[list[Any]]) -> np.ndarray:
 
 @torch.inference_mode()
 def features(agent: Agent, episodes: list[Episode]) -> np.ndarray:
-    """The mean hidden state (n, D) over what is observed in each episode, read without anything else of it."""
+    """The mean hidden state (n, D) over what is observed in each episode, read without anything else of it.
+
+    Of an agent with common spaces, where that lies in them: there each sense is read by itself.
+    """
     sequences = [agent.serializer.episode(as_seen(episode)) for episode in episodes]
+    if isinstance(agent.contrast, CommonSpaces):
+        return np.stack([in_spaces(agent, agent.contrast, sequence) for sequence in sequences])
     vectors: list[np.ndarray] = [np.zeros(0)] * len(sequences)
     for members in blocks(sequences):
         slots, h_BTD = _hidden(agent, [sequences[i] for i in members])
@@ -92,9 +97,8 @@ def features(agent: Agent, episodes: list[Episode]) -> np.ndarray:
     return np.stack(vectors)
 
 
-def in_spaces(agent: Agent, spaces: CommonSpaces, items: list[Any]) -> np.ndarray:
-    """The place of a list of inputs in common spaces; ValueError if none of them is of a sense that has one."""
-    sequence = read_as_seen(agent, items)
+def in_spaces(agent: Agent, spaces: CommonSpaces, sequence: TokenSequence) -> np.ndarray:
+    """The place of what a sequence observes in common spaces; ValueError if nothing of it has one there."""
     names = (spaces.config.video, spaces.config.audio, spaces.config.text)
     found = {}
     for name in names:
@@ -105,7 +109,7 @@ def in_spaces(agent: Agent, spaces: CommonSpaces, items: list[Any]) -> np.ndarra
             one = torch.zeros(len(x_ND), dtype=torch.int64, device=agent.device)
             found[name] = spaces.summary(agent.backbone, name, x_ND, one)[0]
     if not found:
-        raise ValueError(f"received {len(items)} inputs, none of them for a modality that has a place: {names}")
+        raise ValueError(f"received {len(sequence)} positions, none of a modality that has a place: {names}")
     return spaces.joined(found).cpu().numpy()
 
 

@@ -219,7 +219,10 @@ class Agent(nn.Module):
         return likelihood.embed(self, inputs)
 
     def features(self, episodes: list[Episode]) -> np.ndarray:
-        """The mean hidden state (n, D) over what is observed in each episode, read without instruction and action."""
+        """What was made of what each episode observes (n, D), read without instruction and action, for a probe.
+
+        That is the mean hidden state, or the place in common spaces of an agent that has such.
+        """
         return likelihood.features(self, episodes)
 
     def spec(self) -> str:

@@ -2,6 +2,7 @@
 
 opengato study self-supervised              # pictures; -sounds and -texts are the others
 opengato study few-labels                   # pictures; needs runs/data2vec-pictures
+opengato study vatt                         # rows dropped or not, one trunk or three
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from opengato.objectives import masked, next_token
 from opengato.objectives.data2vec.regression import Guard
 from opengato.objectives.data2vec.teacher import Ema
 from opengato.objectives.hiding import Hiding
+from opengato.recipes import vatt
 from opengato.recipes.data2vec import (
     CONTEXT,
     DEPTH,
@@ -122,7 +124,19 @@ def named(sense: Sense, share: float, start: str | None) -> Recipe:
     )
 
 
+def senses() -> Study:
+    """VATT with rows dropped or not, and with one trunk for all senses or one for each."""
+    made = {f"drop-{drop * 100:g}": vatt.run_of(drop=drop) for drop in (0.0, 0.5, 0.75)}
+    made["trunk-for-each"] = vatt.run_of(agnostic=False)
+    untrained = vatt.run_of()
+    made["untrained"] = dataclasses.replace(untrained, train=dataclasses.replace(untrained.train, steps=0))
+    variants = tuple(Variant(name=name, recipe=recipe, group=name) for name, recipe in made.items())
+    tasks = "probe/video-clips,probe/video-motion-side,probe/video-motion-height"
+    return Study(name="vatt", variants=variants, tasks=tasks, notes=("the corpora are far too small for any claim",))
+
+
 STUDIES: dict[str, Callable[[], Study]] = {
     **{ablations(sense).name: partial(ablations, sense) for sense in LABELLED},
     **{few_labels(sense).name: partial(few_labels, sense) for sense in LABELLED},
+    "vatt": senses,
 }

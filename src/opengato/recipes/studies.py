@@ -4,6 +4,7 @@ opengato study encodings      # numbers as tokens, or vectors in one position; t
 opengato study scaling        # three sizes, each at four numbers of positions
 opengato study fusion         # patches straight into the trunk, or an encoder for each sense first, at equal compute
 opengato study self-supervised, self-supervised-sounds, self-supervised-texts    # what matters in data2vec
+opengato study vatt    # films, sounds and texts: rows dropped or not, one trunk or three
 opengato study few-labels, few-labels-sounds, few-labels-texts    # what its weights are worth where labels are few
 """
 

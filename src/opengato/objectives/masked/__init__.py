@@ -3,7 +3,8 @@
 [Devlin et al. 2018, arXiv:1810.04805, sec. 3.1]. With spans for a mask it is that of [Joshi et al. 2019,
 arXiv:1907.10529]; of a picture and its text in one observation (`Rules.shown`) it is masked language modelling with a
 picture, and of questions whether two things belong together (`Rules.matched`, `Rules.followed`), matching of pictures
-with texts and of sentences with the next. Letters: B rows, T slots, S all slots of a batch, N rows of one modality, D width.
+with texts and of sentences with the next. Letters: B rows, T slots, S all slots of a batch, N rows of one modality, D
+width.
 """
 
 from __future__ import annotations
