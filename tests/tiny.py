@@ -6,7 +6,7 @@ Letters: S steps.
 from __future__ import annotations
 
 import io
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch import nn
 
 from opengato.agent import model
 from opengato.agent.model import Agent
-from opengato.backbones import decoder
+from opengato.backbones import decoder, encoder
 from opengato.core.episode import ArraySpec, Episode, document, objects
 from opengato.core.sequence import TokenSequence
 from opengato.core.serialize import Serializer
@@ -139,6 +139,15 @@ def tiny_agent(encoding: str = "vector", *, window: int = 48, sinks: int = 8, se
     """An agent of random, sharp weights."""
     torch.manual_seed(seed)
     agent = ENCODINGS[encoding](window, sinks).build()
+    sharpen(agent.backbone, seed)
+    return agent.eval()
+
+
+def tiny_encoder(seed: int = 0, depth: int = 2, contrast: Any = None) -> Agent:
+    """The same with a trunk that sees both ways."""
+    torch.manual_seed(seed)
+    trunk = encoder.Config(width=32, depth=depth, heads=4, hidden=48)
+    agent = replace(vector_config(), backbone=trunk, contrast=contrast).build()
     sharpen(agent.backbone, seed)
     return agent.eval()
 

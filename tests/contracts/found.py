@@ -15,6 +15,13 @@ from tests.house import PACKAGE, parsed
 SETTINGS: dict[str, dict[str, Any]] = {
     "backbones/decoder/+geglu": {"activation": "gelu", "norm_bias": True, "drop_path": 0.1, "recompute": True},
     "backbones/decoder/+plain": {"activation": "gelu", "gated": False},
+    "backbones/encoder/+plain": {
+        "activation": "gelu",
+        "gated": False,
+        "bias": True,
+        "norm_bias": True,
+        "recompute": True,
+    },
 }
 
 

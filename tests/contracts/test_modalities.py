@@ -49,6 +49,7 @@ SPECS: dict[str, list[ArraySpec]] = {
 }
 KINDS = set(SPECS)
 LOSSY = {"image/tokens"}
+MARKS = {"image": 4, "audio": 1, "video": 5}  # numbers of a row that say its place
 SPECS["shared"] = [*SPECS["text"], *SPECS["discrete"], *SPECS["continuous"]]  # whatever is written in ids
 
 
@@ -212,6 +213,37 @@ def test_rows_embed_as_vectors(variant: str) -> None:
         if len(torch.unique(payload.flatten(1) if payload.ndim > 1 else payload, dim=0)) > 1:
             assert (vectors - vectors[:1]).abs().max() > 1e-4, "different rows are different vectors"
     assert modality.embed(payload[:0]).shape == (0, WIDTH)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_rows_say_where_they_lie_and_nothing_of_what_they_hold(variant: str) -> None:
+    """Values of other content lie at the same places; rows of one value, at different ones."""
+    modality, codec = made(variant)
+    for spec in accepted(variant):
+        values, others = values_of(spec), values_of(spec, seed=1)
+        payload, other = (torch.from_numpy(codec.encode(v, spec, "observation")[0]) for v in (values, others))
+        where = modality.coordinates(payload)
+        if where is not None:
+            assert where.dtype == torch.int64
+            for rows in by_value(codec, spec, where):
+                assert not rows[:1].any()
+                assert len(torch.unique(rows, dim=0)) == len(rows)
+        places = modality.places(payload)
+        if places is not None:
+            assert where is not None
+            assert places.shape == (len(payload), WIDTH)
+            assert len(other) == len(payload)
+            same = modality.places(other)
+            assert same is not None
+            assert torch.equal(same, places)
+            assert not torch.equal(other, payload)
+            assert (places - places[:1]).abs().max() > 0.01
+            content = modality.embed(payload) - places  # with that of another place it is the vector of that place
+            moved, elsewhere, marks = payload.clone(), torch.roll(payload, 1, 0), MARKS[variant.split("/")[0]]
+            moved[:, -marks:] = elsewhere[:, -marks:]
+            there = modality.places(moved)
+            assert there is not None
+            assert_close(modality.embed(moved), content + there, atol=1e-4)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -134,6 +134,21 @@ def test_your_data(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(900)
+def test_self_supervised(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    checkout = open_checkout(tmp_path)
+    printed = follow(ROOT / "docs" / "self-supervised.md", checkout)
+    assert "200 pictures" in printed
+    assert "(4, 64)" in printed, "features"
+    assert "(3, 48)" in printed, "places of a text, a film and a sound"
+    (result,) = json.loads((checkout / "out" / "probe.json").read_text())["results"]
+    assert result["task"] == "probe/label-shapes"
+    cards = [json.loads((checkout / f"runs/{name}/agent/card.json").read_text()) for name in ("unlabelled", "labelled")]
+    assert [card["tasks"] for card in cards] == [["probe/label-shapes"], ["label/shapes"]]
+    assert cards[1]["from"] == {"name": "runs/unlabelled"}
+
+
+@pytest.mark.timeout(900)
 def test_add_a_modality(tmp_path: Path) -> None:
     printed = follow(ROOT / "docs" / "add-a-modality.md", open_checkout(tmp_path))
     assert "ran through the fog." in printed
@@ -193,7 +208,15 @@ def test_every_command_is_one_that_the_program_takes(page: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["add-a-task-family.md", "add-a-modality.md", "finetune.md", "your-data.md", "your-environment.md"]
+    "name",
+    [
+        "add-a-task-family.md",
+        "add-a-modality.md",
+        "finetune.md",
+        "self-supervised.md",
+        "your-data.md",
+        "your-environment.md",
+    ],
 )
 def test_code_keeps_the_style_of_the_house(name: str, tmp_path: Path) -> None:
     ruff = Path(sys.executable).with_name("ruff")

@@ -144,7 +144,7 @@ def test_a_study_needs_variants_of_different_names() -> None:
             toy_study(**wrong)
 
 
-@pytest.mark.parametrize("name", ["encodings", "scaling"])
+@pytest.mark.parametrize("name", ["encodings", "scaling"])  # of the others see tests/recipes
 def test_variants_compare_like_with_like(name: str) -> None:
     """The same positions a step, and the same tasks, which training knows."""
     found = studies.load(name)

@@ -32,7 +32,7 @@ def test_patches_are_counted_from_the_top_left_of_each_picture() -> None:
     payload, counts = made().codec.encode(objects(pictures()), SPEC, "observation")
     assert counts.tolist() == [4, 1, 3, 3]
     expected = [place for count in counts for place in range(count)]
-    assert encoder.places(torch.from_numpy(payload)).tolist() == expected
+    assert encoder.numbers(torch.from_numpy(payload)).tolist() == expected
 
 
 @torch.inference_mode()

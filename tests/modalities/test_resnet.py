@@ -33,21 +33,21 @@ def test_the_example_of_the_paper() -> None:
     assert row[-4:].tolist() == [32, 64, 51, 77]
     top, bottom, left, right = row[-4:].long()[:, None]
     modality = config.build(WIDTH).eval()
-    assert modality.places(top, bottom).tolist() == [48]
-    assert modality.places(left, right).tolist() == [64]
+    assert modality.entries(top, bottom).tolist() == [48]
+    assert modality.entries(left, right).tolist() == [64]
 
 
 @pytest.mark.parametrize(("low", "high"), [(32, 64), (51, 77), (0, 43), (96, 128), (0, 128), (127, 128), (128, 128)])
 def test_places_are_uniform_in_the_interval_and_stay_in_the_table(low: int, high: int) -> None:
     modality = resnet.Config(channels=32).build(WIDTH).train()
     draws = 20_000
-    places = modality.places(torch.full((draws,), low), torch.full((draws,), high)).numpy()
+    places = modality.entries(torch.full((draws,), low), torch.full((draws,), high)).numpy()
     inside = [place for place in range(low, max(high, low + 1)) if place < 128] or [127]
     counts = np.bincount(places, minlength=128)
     assert set(np.flatnonzero(counts)) == set(inside)
     expected = draws / len(inside)
     assert np.abs(counts[inside] - expected).max() <= 5 * math.sqrt(expected)
-    assert np.bincount(modality.eval().places(torch.tensor([low]), torch.tensor([high]))).size <= 128
+    assert np.bincount(modality.eval().entries(torch.tensor([low]), torch.tensor([high]))).size <= 128
 
 
 def test_training_varies_the_place_and_evaluation_does_not() -> None:

@@ -103,7 +103,7 @@ def test_the_head_and_the_trunk_learn_to_find_pairs() -> None:
         loss.backward()
         optimizer.step()
     assert agent.contrast is not None
-    assert agent.contrast.project.weight.grad is not None
+    assert agent.contrast.get_parameter("project.weight").grad is not None
     assert figures["pairs found"] == 1.0
     assert figures["loss/pairs"] < 0.3
 

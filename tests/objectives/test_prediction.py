@@ -47,10 +47,11 @@ def test_parts_weigh_what_the_whole_does(balance: float) -> None:
 
 def test_the_mean_loss_by_hand() -> None:
     losses = {"text": torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])}
-    plain, figures = mean_loss(losses, batch(), {}, balance=0.0)
+    plain, figures = mean_loss(losses, {}, row_weights(batch(), balance=0.0))
     assert float(plain) == pytest.approx(21 / 6)
     assert figures == {"loss/text": pytest.approx(3.5)}
-    by_length, figures = mean_loss(losses, batch(), {"text": 2.0}, balance=1.0)
+    assert float(mean_loss(losses, {})[0]) == pytest.approx(21 / 6)
+    by_length, figures = mean_loss(losses, {"text": 2.0}, row_weights(batch(), balance=1.0))
     assert float(by_length) == pytest.approx(2 * (4 * 2.0 + 5 * 4.0 + 3 * 5.5) / 12)
     assert figures == {"loss/text": pytest.approx(3.5)}, "what is shown is not weighted"
 

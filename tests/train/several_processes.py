@@ -12,7 +12,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,15 @@ import pytest
 import torch
 
 from opengato.agent.model import Agent
+from opengato.backbones import encoder
 from opengato.core.batch import PackedBatch
 from opengato.data.documents import Document
 from opengato.data.packing import pack_documents
-from opengato.objectives import next_token
+from opengato.objectives import data2vec, next_token
+from opengato.objectives.data2vec.teacher import Ema, Teaching
+from opengato.objectives.hiding import Hiding
+from opengato.objectives.masks import Mask
+from opengato.objectives.values import Values
 from opengato.train import loop, optim
 from opengato.train.distributed import ALONE, Team, together
 from tests.tiny import caption_episode, toy_episode, trunk, vector_config
@@ -39,6 +44,22 @@ def config(sharding: str = "auto", drop_path: float = 0.0, **changes: Any) -> lo
     settings: dict[str, Any] = {"steps": STEPS, "checkpoint_minutes": 1e9, "precision": "float32", "accumulate": 4}
     settings |= {"optim": optim.Config(warmup=2), "sharding": sharding, **changes}
     return loop.Config(agent=agent, objective=next_token.Config(weights={"text": 0.5}), **settings)
+
+
+@dataclass(frozen=True)
+class Odd(Mask):
+    """Every second row of a value: the same in whatever part of a batch it comes."""
+
+    def draw(self, values: Values) -> torch.Tensor:
+        return values.order % 2 == 1
+
+
+def with_teacher(sharding: str = "auto") -> loop.Config:
+    """The same with an objective that has weights and a memory of its own."""
+    settings = config(sharding)
+    agent = replace(settings.agent, backbone=encoder.Config(width=32, depth=2, heads=4, hidden=48))
+    objective = data2vec.Config(hiding=Hiding(others=Odd()), teaching=Teaching(top=2, ema=Ema(start=0.5, end=0.9)))
+    return replace(settings, agent=agent, objective=objective)
 
 
 def batch_of(step: int) -> PackedBatch:
@@ -89,11 +110,16 @@ def in_two_processes(folder: Path, team: Team) -> None:
         team.first(lambda: 1 / 0)
     engines = {name: config(sharding) for name, sharding in SHARDING.items()}
     engines["drop"] = config("replicate", drop_path=0.2)
+    engines["teacher"] = with_teacher("replicate")
+    with pytest.raises(
+        ValueError, match=r"weights of its own, which cannot be divided .*; set train\.sharding=replicate"
+    ):
+        train(folder / "divided", with_teacher("shard"), team)
     for name, settings in engines.items():
         train(folder / f"whole-{name}", settings, team)
         train(folder / f"half-{name}", settings, team, stop=True)
     pairs = [(half, name) for half in (*SHARDING, "alone") for name in SHARDING]
-    for half, name in [*pairs, ("drop", "drop")]:
+    for half, name in [*pairs, ("drop", "drop"), ("teacher", "teacher")]:
         run = folder / f"{half}-to-{name}"
         team.first(partial(shutil.copytree, folder / f"half-{half}", run))
         train(run, engines[name], team)

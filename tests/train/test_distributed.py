@@ -24,7 +24,7 @@ from opengato.train.distributed import ALONE, Layout, Team, layout, part_like, t
 from opengato.train.loop import _mean
 from tests.house import PACKAGE, ROOT
 from tests.tiny import tiny_agent
-from tests.train.several_processes import SHARDING, STEPS, STOP, config, only_heads, train
+from tests.train.several_processes import SHARDING, STEPS, STOP, config, only_heads, train, with_teacher
 
 # Sums over processes round otherwise than sums in one: the largest difference of a weight after six steps was 4e-7.
 CLOSE = 5e-6
@@ -91,7 +91,14 @@ def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
     assert difference(tmp_path / "heads-alone", alone) > 1e-3
     for engine in SHARDING:
         assert difference(tmp_path / f"heads-{engine}", tmp_path / "heads-alone") < CLOSE
-    for name in ("ddp-to-ddp", "fsdp-to-fsdp", "drop-to-drop"):
+    train(tmp_path / "teacher-alone", with_teacher())
+    assert difference(tmp_path / "whole-teacher", tmp_path / "teacher-alone") < CLOSE
+    taught = [
+        load_file(complete_checkpoints(tmp_path / name / "checkpoints")[-1] / "objective.safetensors")
+        for name in ("whole-teacher", "teacher-alone")
+    ]
+    assert max(float((taught[0][name] - taught[1][name]).abs().max()) for name in taught[0]) < CLOSE
+    for name in ("ddp-to-ddp", "fsdp-to-fsdp", "drop-to-drop", "teacher-to-teacher"):
         assert difference(tmp_path / name, tmp_path / f"whole-{name.split('-')[0]}") == 0, name
     assert difference(tmp_path / "whole-fsdp-often", tmp_path / "whole-fsdp") == 0, "saving beside the training"
     assert difference(tmp_path / "whole-drop", tmp_path / "whole-ddp") > 1e-3

@@ -15,6 +15,8 @@ from opengato.agent.inputs import read, read_as_seen
 from opengato.agent.slots import Slots, slots_of
 from opengato.core.episode import Episode
 from opengato.core.sequence import TokenSequence
+from opengato.core.views import as_seen
+from opengato.nn.spaces import CommonSpaces
 
 if TYPE_CHECKING:
     from opengato.agent.model import Agent
@@ -24,7 +26,15 @@ SLOTS_AT_ONCE = 8192  # bounds memory: rows are chosen so that a padded block ho
 
 @torch.inference_mode()
 def log_likelihood(agent: Agent, episodes: list[Episode]) -> list[np.ndarray]:
-    """Negative log-likelihood (nats) of each predicted position of each episode, in order."""
+    """Negative log-likelihood (nats) of each predicted position of each episode, in order.
+
+    ValueError with a trunk whose slots see all of their document: it would read what it is to predict.
+    """
+    if not agent.backbone.causal:
+        raise ValueError(
+            f"a slot of {type(agent.backbone).__name__} sees what comes after it, so this agent cannot say how likely "
+            "a text is; give its weights to one with a causal trunk (`start`), or measure its features (`probe`)"
+        )
     sequences = [agent.serializer.episode(episode) for episode in episodes]
     results: list[np.ndarray] = [np.zeros(0)] * len(sequences)
     for members in blocks(sequences):
@@ -48,9 +58,12 @@ def log_likelihood(agent: Agent, episodes: list[Episode]) -> list[np.ndarray]:
 def embed(agent: Agent, inputs: list[list[Any]]) -> np.ndarray:
     """A vector of each list of inputs: (n, D) float32.
 
-    What the contrastive head makes of the last hidden state, of length 1; without a head, the mean hidden state.
+    What the contrastive head makes of the last hidden state, or a place in common spaces, of length 1; without a head,
+    the mean hidden state.
     """
     head = agent.contrast
+    if isinstance(head, CommonSpaces):
+        return np.stack([in_spaces(agent, head, read_as_seen(agent, items)) for items in inputs])
     sequences = [read(agent, items) if head is None else read_as_seen(agent, items) for items in inputs]
     vectors: list[np.ndarray] = [np.zeros(0)] * len(sequences)
     for members in blocks(sequences):
@@ -64,6 +77,40 @@ def embed(agent: Agent, inputs: list[list[Any]]) -> np.ndarray:
         for i, vector in zip(members, found_BD.float().cpu().numpy(), strict=True):
             vectors[i] = vector
     return np.stack(vectors)
+
+
+@torch.inference_mode()
+def features(agent: Agent, episodes: list[Episode]) -> np.ndarray:
+    """The mean hidden state (n, D) over what is observed in each episode, read without anything else of it.
+
+    Of an agent with common spaces, where that lies in them: there each sense is read by itself.
+    """
+    sequences = [agent.serializer.episode(as_seen(episode)) for episode in episodes]
+    if isinstance(agent.contrast, CommonSpaces):
+        return np.stack([in_spaces(agent, agent.contrast, sequence) for sequence in sequences])
+    vectors: list[np.ndarray] = [np.zeros(0)] * len(sequences)
+    for members in blocks(sequences):
+        slots, h_BTD = _hidden(agent, [sequences[i] for i in members])
+        seen_BT1 = (slots.mask_BT & ~slots.prompt_BT)[..., None]
+        for i, vector in zip(members, ((h_BTD * seen_BT1).sum(1) / seen_BT1.sum(1)).float().cpu().numpy(), strict=True):
+            vectors[i] = vector
+    return np.stack(vectors)
+
+
+def in_spaces(agent: Agent, spaces: CommonSpaces, sequence: TokenSequence) -> np.ndarray:
+    """The place of what a sequence observes in common spaces; ValueError if nothing of it has one there."""
+    names = (spaces.config.video, spaces.config.audio, spaces.config.text)
+    found = {}
+    for name in names:
+        mine_T = (sequence.modality_T == sequence.names.index(name)) & (sequence.step_T >= 0)
+        if mine_T.any():
+            rows_NP = torch.from_numpy(sequence.take(mine_T).payload[name]).to(agent.device)
+            x_ND = agent.vectors({name: rows_NP})[name]
+            one = torch.zeros(len(x_ND), dtype=torch.int64, device=agent.device)
+            found[name] = spaces.summary(agent.backbone, name, x_ND, one)[0]
+    if not found:
+        raise ValueError(f"received {len(sequence)} positions, none of a modality that has a place: {names}")
+    return spaces.joined(found).cpu().numpy()
 
 
 def _hidden(agent: Agent, sequences: list[TokenSequence]) -> tuple[Slots, Tensor]:

@@ -28,6 +28,7 @@ from opengato.core.serialize import Layout, Serializer
 from opengato.nn import lora
 from opengato.nn.contrast import Config as ContrastConfig
 from opengato.nn.int8 import num_int8
+from opengato.nn.spaces import Config as SpacesConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +39,7 @@ class Config:
     With `parallel_actions` a position of an action holds nothing but its place, in training as in acting: the numbers
     of an action are then predicted given the past but not one another, all in one pass [Reed et al. 2022, app. G].
     `adapters` beside the trunk's matrices are those of a fine-tuning under way. `contrast` is the head that makes
-    vectors for retrieval, where there is one (objective `contrastive`).
+    vectors for retrieval, where there is one (objective `contrastive`), or the common spaces of several senses.
     """
 
     modalities: dict[str, Any]
@@ -48,7 +49,7 @@ class Config:
     num_local: int = 32
     parallel_actions: bool = False
     adapters: lora.Config | None = None
-    contrast: ContrastConfig | None = None
+    contrast: ContrastConfig | SpacesConfig | None = None
 
     @property
     def layout(self) -> Layout:
@@ -100,14 +101,21 @@ class Agent(nn.Module):
 
     def embed_slots(self, payload: dict[str, Tensor], slot_N: dict[str, Tensor], local_BT: Tensor) -> Tensor:
         """Vectors x_BTD of all slots; one without a row (padding), or not to be read, holds its local code alone."""
+        return self.in_slots(self.vectors(payload), slot_N, local_BT)
+
+    def vectors(self, payload: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Rows of each modality as vectors x_ND."""
+        return {name: self.modality(name).embed(rows_NP) for name, rows_NP in payload.items() if len(rows_NP)}
+
+    def in_slots(self, vectors: dict[str, Tensor], slot_N: dict[str, Tensor], local_BT: Tensor) -> Tensor:
+        """Vectors of rows at their slots, x_BTD, with the local code of each slot."""
         place_BT = (local_BT.to(torch.int64) + 1).clamp(min=0, max=self.config.num_local)
         x_SD = self.local(place_BT).flatten(0, 1)
-        for name, rows_NP in payload.items():
-            if len(rows_NP):
-                x_ND = self.modality(name).embed(rows_NP).to(x_SD.dtype)
-                if self.config.parallel_actions:
-                    x_ND = x_ND * (local_BT.flatten()[slot_N[name]] != UNREAD)[:, None]
-                x_SD = x_SD.index_add(0, slot_N[name], x_ND)
+        for name, vector_ND in vectors.items():
+            x_ND = vector_ND.to(x_SD.dtype)
+            if self.config.parallel_actions:
+                x_ND = x_ND * (local_BT.flatten()[slot_N[name]] != UNREAD)[:, None]
+            x_SD = x_SD.index_add(0, slot_N[name], x_ND)
         return x_SD.view(*local_BT.shape, -1)
 
     def forward(self, batch: PackedBatch) -> Tensor:
@@ -209,6 +217,13 @@ class Agent(nn.Module):
         Those of the contrastive head, of length 1, where the agent has one; else mean hidden states.
         """
         return likelihood.embed(self, inputs)
+
+    def features(self, episodes: list[Episode]) -> np.ndarray:
+        """What was made of what each episode observes (n, D), read without instruction and action, for a probe.
+
+        That is the mean hidden state, or the place in common spaces of an agent that has such.
+        """
+        return likelihood.features(self, episodes)
 
     def spec(self) -> str:
         """What goes in, what comes out, tasks, size and context, as text."""

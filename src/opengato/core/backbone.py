@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
@@ -65,3 +66,22 @@ class LayeredBackbone(Backbone):
         self, layer: int, x_BTD: Tensor, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor
     ) -> Tensor:
         """How much (B, H, T, T) each slot attends to each in block `layer` (from 1 to `depth`); rows sum to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """What a block made of its input: what attention and feed-forward added, and the `stream` after both (B, T, D)."""
+
+    attention: Tensor
+    feed_forward: Tensor
+    stream: Tensor
+
+
+class BranchedBackbone(LayeredBackbone):
+    """A layered trunk that also shows what each block adds, so that it can be a teacher."""
+
+    @abstractmethod
+    def branches(
+        self, x_BTD: Tensor, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor
+    ) -> Iterator[Branches]:
+        """The branches of each of the `depth` blocks in turn, with the arguments of `forward`."""

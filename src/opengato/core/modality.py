@@ -1,6 +1,6 @@
 """The contract of a modality: a codec (numpy), an embedder and a head (torch).
 
-Letters: N positions of this modality, D width, P payload features.
+Letters: N positions of this modality, D width, P payload features, A axes of a value.
 """
 
 from __future__ import annotations
@@ -51,6 +51,17 @@ class Modality(nn.Module, ABC):
     @abstractmethod
     def embed(self, payload_NP: Tensor) -> Tensor:
         """Rows (N, *payload_shape) as vectors x_ND."""
+
+    def places(self, payload_NP: Tensor) -> Tensor | None:
+        """What of `embed` says where in its value a row lies, and nothing of what it holds: (N, D); None without it."""
+        return None
+
+    def coordinates(self, payload_NP: Tensor) -> Tensor | None:
+        """Where in its value each row lies, along each of A axes: integers (N, A), all 0 in the first row of a value.
+
+        None where a row does not say: its values are lines, and the batch knows where one begins.
+        """
+        return None
 
     def loss(self, h_ND: Tensor, payload_NP: Tensor) -> Tensor:
         """Negative log-likelihood (nats) of each row given the hidden state of the slot before it: (N,)."""

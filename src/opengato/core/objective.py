@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from opengato.core.batch import PackedBatch
 
 
 class Objective(ABC):
-    """A training signal over the same packed batches."""
+    """A training signal over the same packed batches.
+
+    `causal` says which trunks it can train: those whose slots see only the past (True), those whose slots see all of
+    their document (False), or any (None).
+    """
+
+    causal: ClassVar[bool | None] = None
+
+    def begin(self, agent: Any) -> nn.Module | None:
+        """What it learns or remembers beside an agent that has the weights it starts from; None if nothing.
+
+        What requires a gradient there is trained with the agent. All of it lies in the checkpoints of the run, and none
+        of it in the agent that the run leaves.
+        """
+        return None
 
     @abstractmethod
     def terms(self, batch: PackedBatch) -> float:
@@ -20,4 +34,11 @@ class Objective(ABC):
 
     @abstractmethod
     def __call__(self, agent: Any, batch: PackedBatch) -> tuple[Tensor, dict[str, float]]:
-        """The loss to minimise (a scalar with gradient), and figures for the log."""
+        """The loss to minimise (a scalar with gradient), and figures for the log.
+
+        What is drawn comes from torch's global generator on the CPU, as in dropout.
+        """
+
+    def stepped(self, agent: Any) -> dict[str, float]:
+        """The optimisers have changed the agent; figures of what follows from it."""
+        return {}

@@ -1,4 +1,7 @@
-"""Other ways to learn from a captioned picture and its like: to draw what is told, and to read what was written."""
+"""Other ways to learn from a captioned picture and its like.
+
+To draw what is told, to read what was written, to look at it without a word, to say whether the two belong together.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,24 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
-from opengato.core.episode import MEDIA_SPECS, Episode
+from opengato.core.episode import MEDIA_SPECS, ArraySpec, Episode, objects
+from opengato.core.serialize import PART
 
-View = Literal["recorded", "drawn", "read"]
+View = Literal["recorded", "drawn", "read", "seen", "shown", "matched", "followed", "gapped"]
 DRAW = "draw"
 """The family of tasks in which pictures are drawn."""
 RETRIEVE = "retrieve"
 """The family of tasks in which one half of a pair finds the other."""
+MATCH = "match"
+"""The family of tasks in which one says whether two things belong together."""
+PROBE = "probe"
+"""The family of tasks in which a linear layer names what an agent makes of the items of a task."""
 PICTURE = MEDIA_SPECS["image"]
+TOGETHER = "do they belong together?"
+NEXT = "does the second text follow the first?"
+GAPS = "fill in the gaps"
+YES, NO = "yes", "no"
+ANSWER = ArraySpec(name="answer", kind="text", dtype="str")
 
 
 def drawing_instruction(caption: str) -> str:
@@ -81,8 +94,70 @@ def as_read(episode: Episode) -> Episode:
     )
 
 
+def as_seen(episode: Episode) -> Episode:
+    """What was observed, without a word of what it is; ValueError where nothing was."""
+    if not episode.observation_specs:
+        raise ValueError(f"an episode of {episode.task!r} observes nothing; expected one that is more than text")
+    return replace(episode, instruction="", action_specs={}, actions={})
+
+
+def as_shown(episode: Episode) -> Episode:
+    """What was observed and what was written about it, as one observation; ValueError where there is no pair."""
+    written = as_read(episode)
+    return replace(
+        as_seen(episode),
+        observation_specs={**episode.observation_specs, **written.observation_specs},
+        observations={**episode.observations, **written.observations},
+    )
+
+
+def as_matched(episode: Episode, other: Episode) -> Episode:
+    """Whether what was written in `other` belongs to what was observed in an episode: "yes" if it says the same."""
+    own, theirs = (as_shown(each) for each in (episode, other))
+    names = list(as_read(episode).observations)
+    if any(name not in theirs.observations for name in names):
+        raise ValueError(f"episodes of {episode.task!r} and {other.task!r} write other fields: they make no question")
+    same = all(own.observations[name][0] == theirs.observations[name][0] for name in names)
+    return replace(
+        own,
+        task=task_on(MATCH, episode.task),
+        instruction=TOGETHER,
+        observations={**own.observations, **{name: theirs.observations[name] for name in names}},
+        action_specs={ANSWER.name: ANSWER},
+        actions={ANSWER.name: objects([YES if same else NO])},
+    )
+
+
+def as_followed(episode: Episode, first: str, second: str, *, follows: bool) -> Episode:
+    """Whether a piece of a text is what comes after another [Devlin et al. 2018, arXiv:1810.04805, sec. 3.1]."""
+    return _asked(episode, NEXT, [first, second], YES if follows else NO)
+
+
+def as_gapped(episode: Episode, left: str, gaps: str) -> Episode:
+    """What is left of a piece of a text; its gaps are to be written [Raffel et al. 2019, arXiv:1910.10683]."""
+    return _asked(episode, GAPS, [left], gaps)
+
+
+def _asked(episode: Episode, question: str, texts: list[str], answer: str) -> Episode:
+    """A question about texts that are read one after the other."""
+    parts = {f"{PART}{number:06d}": text for number, text in enumerate(texts)}
+    return replace(
+        episode,
+        instruction=question,
+        observation_specs={name: ArraySpec(name="text", kind="text", dtype="str") for name in parts},
+        observations={name: objects([text]) for name, text in parts.items()},
+        action_specs={ANSWER.name: ANSWER},
+        actions={ANSWER.name: objects([answer])},
+    )
+
+
 VIEWS: dict[View, Callable[[Episode], Episode]] = {
     "recorded": lambda episode: episode,
     "drawn": as_drawn,
     "read": as_read,
+    "seen": as_seen,
+    "shown": as_shown,
+    "matched": lambda episode: as_matched(episode, episode),
+    "followed": lambda episode: as_followed(episode, "", "", follows=True),
+    "gapped": lambda episode: as_gapped(episode, "", ""),
 }

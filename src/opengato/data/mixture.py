@@ -8,7 +8,8 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from itertools import accumulate
+from typing import ClassVar, cast
 
 import numpy as np
 
@@ -17,10 +18,11 @@ from opengato.core.episode import Episode
 from opengato.core.returns import return_unit, with_predicted_returns, with_returns
 from opengato.core.sequence import TokenSequence
 from opengato.core.serialize import Serializer
-from opengato.core.views import View, as_drawn, as_read
+from opengato.core.views import VIEWS, View, as_matched, as_read
 from opengato.data.augment import Augment, augmented
 from opengato.data.documents import Document, DocumentMaker, is_text
 from opengato.data.packing import Rows
+from opengato.data.questions import followed, gapped
 from opengato.data.returns import expert_returns, good_enough
 from opengato.data.rules import Prompter, Rules
 from opengato.data.sounds import SLOWER, can_join, joined, varied
@@ -91,7 +93,11 @@ class Source:
         self._measure(length)
 
     def _keep(self, episodes: list[np.ndarray]) -> list[np.ndarray]:
-        """Those of each task's episodes that are good enough."""
+        """Those of each task's episodes that are used and good enough."""
+        if self.rules.share < 1:
+            order = _generator(_SAMPLE_KEY, 2)
+            counts = [max(1, round(self.rules.share * len(piece))) for piece in episodes]
+            episodes = [np.sort(order.permutation(p)[:c]) for p, c in zip(episodes, counts, strict=True)]
         share = self.rules.min_return
         if share is None:
             return episodes
@@ -116,9 +122,15 @@ class Source:
                 lengths.append(sum(len(sequence) for _, sequence in self.documents(index, length, generator)))
         self.lengths = np.array(lengths)
         self.mean_length = float(self.lengths.mean())
-        self.is_text = all(texts)
-        if self.is_text and self.rules != Rules():
-            raise ValueError(f"source {self.name!r} is plain text, which takes no `rules`: received {self.rules}")
+        asks = self.rules.followed + self.rules.gapped > 0
+        self.is_text = all(texts) and not asks
+        if asks and not all(texts):
+            raise ValueError(f"source {self.name!r} is no plain text, which `followed` and `gapped` are for")
+        if all(texts) and replace(self.rules, followed=0.0, gapped=0.0) != Rules():
+            raise ValueError(
+                f"source {self.name!r} is plain text, which takes no `rules` but `followed` and `gapped`: received "
+                f"{self.rules}"
+            )
         if self._prompter is not None and not self._can_prompt(self._prompter, length):
             raise ValueError(
                 f"source {self.name!r}: `prompt` is {self.rules.prompt}, but none of {_SAMPLE} documents can get one: "
@@ -155,16 +167,42 @@ class Source:
 
         The first half is without its instruction, so that neither is told what the other holds.
         """
-        drawn, apart = self.rules.drawn, self.rules.pairs_apart
-        if drawn or apart:
-            lot = generator.random()
-            if lot < drawn:
-                return [("drawn", self._maker.make(as_drawn(self._varied(index, generator)), limit, generator))]
-            if lot < drawn + apart:
-                episode = self._varied(index, generator)
-                whole = self._maker.make(replace(episode, instruction=""), limit, generator)
-                return [("recorded", whole), ("read", self._maker.make(as_read(episode), limit, generator))]
-        return [("recorded", self.document(index, limit, generator))]
+        shares = self.rules.views
+        lot = generator.random() if any(shares.values()) else 1.0
+        view = next((name for name, end in zip(shares, accumulate(shares.values()), strict=True) if lot < end), None)
+        if view is None:
+            return [("recorded", self.document(index, limit, generator))]
+        episode = self._varied(index, generator)
+        if view == "pairs_apart":
+            whole = self._maker.make(replace(episode, instruction=""), limit, generator)
+            return [("recorded", whole), ("read", self._maker.make(as_read(episode), limit, generator))]
+        if view == "matched":
+            others = self._others(index, 1, generator) if generator.random() < 0.5 else []
+            asked = as_matched(episode, self.read(others[0]) if others else episode)
+            return [("matched", self._maker.make(asked, limit, generator))]
+        if view in ("followed", "gapped"):
+            return [self._asked(view, index, episode, limit, generator)]
+        alone = cast(View, view)
+        return [(alone, self._maker.make(VIEWS[alone](episode), limit, generator))]
+
+    def _asked(
+        self, view: str, index: int, episode: Episode, limit: int, generator: np.random.Generator
+    ) -> tuple[View, TokenSequence]:
+        """A question that fits `limit` positions; the text as it is where there is none to ask."""
+        others = self._others(index, 1, generator)
+        most = limit  # characters, of which a position holds several: so a row has room for more than one question
+        while most >= MIN_GAP:
+            if view == "followed":
+                asked = followed(episode, self.read(others[0]) if others else episode, most // 2, generator)
+            else:
+                asked = gapped(episode, most, generator)
+            sequence = None if asked is None else self._maker.serializer.episode(asked)
+            if sequence is None:
+                break
+            if len(sequence) <= limit:
+                return cast(View, view), sequence
+            most //= 2
+        return "recorded", self._maker.make(episode, limit, generator)
 
     def document(self, index: int, limit: int, generator: np.random.Generator) -> TokenSequence:
         """The document that an episode becomes, in at most `limit` positions; the rules leave plain text alone.

@@ -40,15 +40,16 @@ class BlockConfig(Protocol):
 class Block(nn.Module):
     """x + attention(norm(x)), then x + feed-forward(norm(x))."""
 
-    def __init__(self, config: BlockConfig):
+    def __init__(self, config: BlockConfig, *, bias: bool = False):
+        """With `bias` the linear layers have one."""
         super().__init__()
         self.heads = config.heads
         self.norm_attention = nn.LayerNorm(config.width, bias=config.norm_bias)
-        self.qkv = nn.Linear(config.width, 3 * config.width, bias=False)
-        self.out = nn.Linear(config.width, config.width, bias=False)
+        self.qkv = nn.Linear(config.width, 3 * config.width, bias=bias)
+        self.out = nn.Linear(config.width, config.width, bias=bias)
         self.norm_hidden = nn.LayerNorm(config.width, bias=config.norm_bias)
         feed_forward = GatedFeedForward if config.gated else FeedForward
-        self.feed_forward = feed_forward(config.width, config.hidden, config.activation)
+        self.feed_forward = feed_forward(config.width, config.hidden, config.activation, bias=bias)
         self.drop_path = DropPath(config.drop_path)
         scale = 0.02 / math.sqrt(2 * config.depth)
         for weight, std in ((self.qkv, 0.04), (self.out, scale), (self.feed_forward.out, scale)):
@@ -67,5 +68,11 @@ class Block(nn.Module):
 
     def finish(self, x_BTD: Tensor, attended_BHTK: Tensor) -> Tensor:
         """The residual stream after attention and feed-forward."""
-        x_BTD = x_BTD + self.drop_path(self.out(rearrange(attended_BHTK, "b h t k -> b t (h k)")))
-        return x_BTD + self.drop_path(self.feed_forward(self.norm_hidden(x_BTD)))
+        return self.branches(x_BTD, attended_BHTK)[-1]
+
+    def branches(self, x_BTD: Tensor, attended_BHTK: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What attention adds, what the feed-forward adds, and the residual stream after both."""
+        attention_BTD = self.drop_path(self.out(rearrange(attended_BHTK, "b h t k -> b t (h k)")))
+        x_BTD = x_BTD + attention_BTD
+        hidden_BTD = self.drop_path(self.feed_forward(self.norm_hidden(x_BTD)))
+        return attention_BTD, hidden_BTD, x_BTD + hidden_BTD

@@ -41,16 +41,16 @@ class TiedTable(nn.Embedding):
 
 
 class GatedFeedForward(nn.Module):
-    """W_out(activation(a) * b), a and b from one product; no biases.
+    """W_out(activation(a) * b), a and b from one product; by default without biases.
 
     With "silu" it is SwiGLU, with "gelu" GEGLU [Shazeer 2020, arXiv:2002.05202, eq. 6].
     """
 
-    def __init__(self, width: int, hidden: int, activation: Activation = "silu"):
+    def __init__(self, width: int, hidden: int, activation: Activation = "silu", *, bias: bool = False):
         super().__init__()
         self.activation = ACTIVATIONS[activation]
-        self.gate_and_value = nn.Linear(width, 2 * hidden, bias=False)
-        self.out = nn.Linear(hidden, width, bias=False)
+        self.gate_and_value = nn.Linear(width, 2 * hidden, bias=bias)
+        self.out = nn.Linear(hidden, width, bias=bias)
 
     def forward(self, x_D: Tensor) -> Tensor:
         gate, value = self.gate_and_value(x_D).chunk(2, dim=-1)
@@ -58,13 +58,13 @@ class GatedFeedForward(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """W_out(activation(W_in x)) [Vaswani et al. 2017, arXiv:1706.03762, eq. 2], without biases."""
+    """W_out(activation(W_in x)) [Vaswani et al. 2017, arXiv:1706.03762, eq. 2], by default without biases."""
 
-    def __init__(self, width: int, hidden: int, activation: Activation = "gelu"):
+    def __init__(self, width: int, hidden: int, activation: Activation = "gelu", *, bias: bool = False):
         super().__init__()
         self.activation = ACTIVATIONS[activation]
-        self.inner = nn.Linear(width, hidden, bias=False)
-        self.out = nn.Linear(hidden, width, bias=False)
+        self.inner = nn.Linear(width, hidden, bias=bias)
+        self.out = nn.Linear(hidden, width, bias=bias)
 
     def forward(self, x_D: Tensor) -> Tensor:
         return self.out(self.activation(self.inner(x_D)))

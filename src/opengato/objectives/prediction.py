@@ -37,15 +37,15 @@ def total_weight(batch: PackedBatch, balance: float) -> float:
 
 
 def mean_loss(
-    losses: Mapping[str, Tensor], batch: PackedBatch, weights: Mapping[str, float], balance: float
+    losses: Mapping[str, Tensor], weights: Mapping[str, float], counts: Mapping[str, Tensor] | None = None
 ) -> tuple[Tensor, dict[str, float]]:
-    """Mean over predicted rows of weight * NLL, each row counting as `row_weights` says; plain means by modality.
+    """Mean over predicted rows of weight * NLL, each row counting as `counts` says (else 1); plain means by modality.
 
     `weights[modality]` scales a modality's share (1 where absent). ValueError where nothing is predicted.
     """
     if not any(len(loss_N) for loss_N in losses.values()):
         raise ValueError("this batch predicts nothing: every position is an observation or an instruction")
-    row = row_weights(batch, balance)
-    total = torch.stack([weights.get(name, 1.0) * (row[name] * loss_N).sum() for name, loss_N in losses.items()]).sum()
+    counts = counts or {name: torch.ones_like(loss_N) for name, loss_N in losses.items()}
+    sums = [weights.get(name, 1.0) * (counts[name] * loss_N).sum() for name, loss_N in losses.items()]
     figures = {f"loss/{name}": float(loss_N.detach().mean()) for name, loss_N in losses.items() if len(loss_N)}
-    return total / sum(weight_N.sum() for weight_N in row.values()), figures
+    return torch.stack(sums).sum() / torch.stack([counts[name].sum() for name in losses]).sum(), figures

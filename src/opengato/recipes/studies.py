@@ -4,6 +4,9 @@ opengato study encodings      # numbers as tokens, or vectors in one position; t
 opengato study scaling        # three sizes, each at four numbers of positions
 opengato study fusion         # patches straight into the trunk, or an encoder for each sense first, at equal compute
 opengato study sharing        # the recipe `senses`, and each of its senses alone, with as many positions of its data
+opengato study self-supervised, self-supervised-sounds, self-supervised-texts    # what matters in data2vec
+opengato study vatt    # films, sounds and texts: rows dropped or not, one trunk or three
+opengato study few-labels, few-labels-sounds, few-labels-texts    # what its weights are worth where labels are few
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from opengato.data.rules import Rules
 from opengato.evaluators.contract import Settings
 from opengato.evaluators.study import Study, Variant
 from opengato.recipes import fusion as fusions
-from opengato.recipes import senses, tiny, tiny_tokens
+from opengato.recipes import self_supervised, senses, tiny, tiny_tokens
 from opengato.rollout import TRAIN_SEED, CollectJob
 from opengato.train.run import Recipe
 
@@ -137,6 +140,7 @@ STUDIES: dict[str, Callable[[], Study]] = {
     "scaling": scaling,
     "fusion": fusion,
     "sharing": sharing,
+    **self_supervised.STUDIES,
 }
 
 

@@ -1,7 +1,8 @@
 """Checkpoints: written to a temporary folder, synced, marked complete, renamed; never a half one.
 
 `step-000500/` holds `agent/` (see `opengato.agent.files`), `optimizer.pt`, `random.pt` (torch's global generators,
-which dropout and its kin draw from) and `state.json`. `.pt` files load with `weights_only=True`. Further processes have
+which dropout and its kin draw from) and `state.json`; where the objective has weights of its own, they are in
+`objective.safetensors`. `.pt` files load with `weights_only=True`. Further processes have
 a `random-RANK.pt` each; of a divided network `optimizer/` is in the place of `optimizer.pt` (see `moments`). Whatever a
 checkpoint holds, a run on any number of processes goes on from it.
 """
@@ -17,6 +18,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
 from torch.distributed.checkpoint import CheckpointException
 
 from opengato.agent.files import CONFIG, read_weights, save_agent
@@ -27,12 +30,21 @@ from opengato.train.distributed import ALONE, Team, fill, is_divided, whole_stat
 from opengato.train.optim import Optimizers
 
 _PREFIX = "step-"
+OBJECTIVE = "objective.safetensors"
 
 
 def save_checkpoint(
-    folder: Path, agent: Agent, optimizers: Optimizers, state: dict[str, Any], keep: int = 2, team: Team = ALONE
+    folder: Path,
+    agent: Agent,
+    optimizers: Optimizers,
+    state: dict[str, Any],
+    keep: int = 2,
+    team: Team = ALONE,
+    beside: nn.Module | None = None,
 ) -> Path:
     """Write `folder/step-XXXXXXX` for `state["step"]` and keep the newest `keep`; every process of a team must ask.
+
+    `beside` is what the objective has of its own.
 
     That of a divided agent is written while the training goes on, and there after `team.finish()`. A full disk is an
     OSError that leaves the old ones whole.
@@ -55,6 +67,9 @@ def save_checkpoint(
         save_agent(agent, temporary / "agent", weights=weights)
         if written is None:
             torch.save(optimizers.state_dict(), temporary / "optimizer.pt")
+        if beside is not None:
+            own = {name: tensor.detach().cpu().contiguous() for name, tensor in beside.state_dict().items()}
+            save_file(own, temporary / OBJECTIVE)
         for rank, states in enumerate(generators):
             torch.save(states, temporary / _generator_file(rank))
         (temporary / "state.json").write_text(json.dumps(state))
@@ -106,8 +121,10 @@ def read_state(path: Path) -> dict[str, Any]:
     return json.loads((path / "state.json").read_text())
 
 
-def load_checkpoint(path: Path, agent: Agent, optimizers: Optimizers, team: Team = ALONE) -> dict[str, Any]:
-    """Fill agent and optimisers, divided or not, and put torch's generators back; the saved state.
+def load_checkpoint(
+    path: Path, agent: Agent, optimizers: Optimizers, team: Team = ALONE, beside: nn.Module | None = None
+) -> dict[str, Any]:
+    """Fill agent, optimisers, divided or not, and what is `beside`, put torch's generators back; the saved state.
 
     A process whose generators were not saved, as there were fewer, keeps its own. ValueError if the checkpoint is of
     another config.
@@ -120,7 +137,11 @@ def load_checkpoint(path: Path, agent: Agent, optimizers: Optimizers, team: Team
             f"{path} is of another config than this run asks for (checkpoint and run): {listed}; "
             "ask for the same again, or start a new run in another folder"
         )
+    if (beside is not None) != (path / OBJECTIVE).is_file():
+        raise ValueError(f"{path} is of a run with another objective; start a new run in another folder")
     fill(agent, read_weights(agent, path / "agent"))
+    if beside is not None:
+        beside.load_state_dict(load_file(path / OBJECTIVE))
     if (path / "optimizer.pt").is_file():
         states = torch.load(path / "optimizer.pt", map_location="cpu", weights_only=True)
         optimizers.load_state_dict(moments.divided(states, optimizers))

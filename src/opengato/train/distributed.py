@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -217,10 +217,19 @@ def fill(agent: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 
 class Network(ABC):
-    """An agent, what it is trained for, and the team that trains it."""
+    """An agent, what it is trained for, and the team that trains it; `beside` is what the objective has of its own."""
 
     def __init__(self, agent: Agent, objective: Objective, team: Team, layout: Layout):
         self.agent, self.objective, self.team, self.layout = agent, objective, team, layout
+        self.beside = objective.begin(agent)
+        if self.beside is not None:
+            self.beside.to(agent.device)
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Those of the agent and those beside it."""
+        yield from self.agent.parameters()
+        if self.beside is not None:
+            yield from self.beside.parameters()
 
     @abstractmethod
     def backward(self, part: PackedBatch, share: float, dtype: torch.dtype, *, last: bool) -> dict[str, float]:
@@ -263,7 +272,12 @@ class Joint(Network):
 
     def __init__(self, agent: Agent, objective: Objective, team: Team, layout: Layout):
         super().__init__(agent, objective, team, layout)
-        self._loss = _Loss(agent, objective)
+        if self.beside is not None and layout.shards > 1:
+            raise ValueError(
+                f"{type(objective).__name__} keeps weights of its own, which cannot be divided among processes; "
+                "set train.sharding=replicate"
+            )
+        self._loss = _Loss(agent, objective, self.beside)
         self._replicated: DistributedDataParallel | None = None
         self._divided: FSDPModule | None = None
         if layout.shards == 1:
@@ -290,7 +304,7 @@ class Joint(Network):
         told = self.team.exchange((self._loss.reached, figures))
         needed = set().union(*(reached for reached, _ in told))
         for name in self._loss.asked - needed:
-            self.agent.get_parameter(name).grad = None
+            self._loss.get_parameter(name).grad = None
         self._loss.reached, self._loss.asked = set(), set()
         return [found for _, found in told]
 
@@ -302,9 +316,9 @@ class _Loss(nn.Module):
     and `asked` all of them.
     """
 
-    def __init__(self, agent: Agent, objective: Objective):
+    def __init__(self, agent: Agent, objective: Objective, beside: nn.Module | None):
         super().__init__()
-        self.agent, self.objective = agent, objective
+        self.agent, self.objective, self.beside = agent, objective, beside
         self.reached: set[str] = set()
         self.asked: set[str] = set()
 
@@ -316,7 +330,7 @@ class _Loss(nn.Module):
             loss, figures = self.objective(self.agent, part)
             figures = {"loss": float(loss.detach()), **figures}
             loss = share * loss
-        trained = {name: p for name, p in self.agent.named_parameters() if p.requires_grad}
+        trained = {name: p for name, p in self.named_parameters() if p.requires_grad}
         here = {name: parameter for name, parameter in trained.items() if not isinstance(parameter, DTensor)}
         leaves = _leaves(loss)
         reached = {name for name, parameter in here.items() if id(parameter) in leaves}

@@ -22,6 +22,7 @@ from opengato.agent.files import load_agent, save_agent
 from opengato.agent.model import Agent
 from opengato.core.batch import PackedBatch
 from opengato.core.config import to_json
+from opengato.core.objective import Objective
 from opengato.train import distributed, optim
 from opengato.train.checkpoint import load_checkpoint, newest_checkpoint, read_state, save_checkpoint
 from opengato.train.compiling import Compile, compiled, to_compile
@@ -106,7 +107,8 @@ def fit(
         def save(step: int) -> None:
             total = seconds + time.perf_counter() - begun
             agent.card = signed(step, total)
-            save_checkpoint(checkpoints, agent, optimizers, {**state, "step": step, "seconds": total}, team=team)
+            now = {**state, "step": step, "seconds": total}
+            save_checkpoint(checkpoints, agent, optimizers, now, team=team, beside=network.beside)
 
         for step in range(done, config.steps):
             waited = time.perf_counter()
@@ -150,12 +152,27 @@ def _start(
     layout = distributed.layout(config.sharding, agent.num_parameters, team.size, team.per_node)
     if team.size > 1 and team.is_first:
         print(f"trained by {team.size} processes: {layout}", file=sys.stderr)
-    network = distributed.connect(agent, config.objective.build(), team, layout)
-    optimizers = optim.build(agent, config.optim, dtype)
+    objective = config.objective.build()
+    check_trunk(agent, objective)
+    network = distributed.connect(agent, objective, team, layout)
+    optimizers = optim.build(agent, config.optim, dtype, network.beside)
     team.seed(config.seed, state["step"])
     if newest is not None:
-        load_checkpoint(newest, agent, optimizers, team)
+        load_checkpoint(newest, agent, optimizers, team, network.beside)
     return network, optimizers, {**state, "precision": str(dtype).removeprefix("torch."), "compiled": is_compiled}
+
+
+def check_trunk(agent: Agent, objective: Objective) -> None:
+    """ValueError where an objective cannot train the trunk of an agent."""
+    if objective.causal is not None and agent.backbone.causal != objective.causal:
+        sees, needed = (
+            "all of its document" if not causal else "the past alone"
+            for causal in (agent.backbone.causal, objective.causal)
+        )
+        raise ValueError(
+            f"a slot of {type(agent.backbone).__name__} sees {sees}, but {type(objective).__name__} needs a trunk "
+            f"whose slots see {needed}; choose another backbone or another objective"
+        )
 
 
 def train_step(
@@ -184,8 +201,9 @@ def train_step(
     figures = _mean(network.join(totals))
     if not math.isfinite(figures["loss"]):
         raise FloatingPointError(f"the loss is {figures['loss']}: {figures}; lower the learning rate or check the data")
-    norm = torch.nn.utils.clip_grad_norm_(agent.parameters(), clip)
+    norm = torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
     optimizers.step()
+    figures |= network.objective.stepped(agent)
     return {**figures, "grad_norm": float(distributed.whole(norm)), "learning_rate": rate}
 
 

@@ -87,6 +87,7 @@ def estimate(config: Config, rows: int, dtype: torch.dtype = torch.float32) -> M
     all are predicted as those that cost most to score.
     """
     agent, trunk = on_meta(config.agent), config.agent.backbone
+    beside = beside_on_meta(agent, config.objective)
     rows = -(-rows // config.accumulate)
     positions = rows * agent.context
     modalities = [agent.modality(name) for name in agent.modalities]
@@ -97,9 +98,9 @@ def estimate(config: Config, rows: int, dtype: torch.dtype = torch.float32) -> M
     if can_recompute(trunk):
         recomputed = around + recomputed_trunk_bytes(trunk, rows, agent.context, dtype)
     return Memory(
-        parameters=sum(tensor.nbytes for tensor in (*agent.parameters(), *agent.buffers())),
-        gradients=sum(parameter.nbytes for parameter in agent.parameters()),
-        optimizer=optim.groups(agent, config.optim).state_bytes(),
+        parameters=sum(t.nbytes for module in (agent, beside) for t in (*module.parameters(), *module.buffers())),
+        gradients=sum(p.nbytes for module in (agent, beside) for p in module.parameters() if p.requires_grad),
+        optimizer=optim.groups(agent, config.optim, beside).state_bytes(),
         kept=kept,
         recomputed=recomputed,
         recompute=recomputed is not None and trunk.recompute,
@@ -110,6 +111,12 @@ def on_meta(config: AgentConfig) -> Agent:
     """An agent without numbers: one of any size is built in no memory, to be asked for its shapes."""
     with shapes_alone():
         return config.build().to("meta")
+
+
+def beside_on_meta(agent: Agent, objective: Any) -> nn.Module:
+    """What the objective of a config has of its own beside an agent on meta."""
+    with shapes_alone():
+        return (objective.build().begin(agent) or nn.Module()).to("meta")
 
 
 def can_recompute(trunk: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -150,11 +151,16 @@ class Groups:
         return moment + moments
 
 
-def groups(agent: nn.Module, config: Config) -> Groups:
-    """Trunk matrices to Muon if it has a rate; norms and biases are not decayed."""
+def groups(agent: nn.Module, config: Config, beside: nn.Module | None = None) -> Groups:
+    """Trunk matrices to Muon if it has a rate; norms and biases are not decayed.
+
+    `beside` is what the objective has of its own.
+    """
     found = Groups([], [], [])
-    trained = [(name, parameter) for name, parameter in agent.named_parameters() if parameter.requires_grad]
-    for name, parameter in trained:
+    own = () if beside is None else beside.named_parameters("objective")
+    for name, parameter in itertools.chain(agent.named_parameters(), own):
+        if not parameter.requires_grad:
+            continue
         if config.matrix_learning_rate is not None and parameter.ndim == 2 and name.startswith("backbone."):
             found.matrices.append(parameter)
         elif parameter.ndim >= 2:
@@ -164,9 +170,11 @@ def groups(agent: nn.Module, config: Config) -> Groups:
     return found
 
 
-def build(agent: nn.Module, config: Config, dtype: torch.dtype = torch.float32) -> Optimizers:
-    """The optimisers of an agent's parameters; Muon's products are in `dtype`."""
-    found = groups(agent, config)
+def build(
+    agent: nn.Module, config: Config, dtype: torch.dtype = torch.float32, beside: nn.Module | None = None
+) -> Optimizers:
+    """The optimisers of an agent's parameters, and of those `beside` it; Muon's products are in `dtype`."""
+    found = groups(agent, config, beside)
     adam_groups = [
         {"params": found.decayed, "weight_decay": config.weight_decay},
         {"params": found.plain, "weight_decay": 0.0},

@@ -13,12 +13,13 @@ from typing import Any
 
 import torch
 
+from opengato.agent.files import load_agent
 from opengato.agent.model import Agent
 from opengato.agent.model import Config as AgentConfig
 from opengato.core.batch import PackedBatch
 from opengato.core.config import choose, to_json
 from opengato.core.returns import EXPERT_RETURNS, PREDICTED_RETURNS
-from opengato.core.views import drawing_task, retrieval_task
+from opengato.core.views import MATCH, PROBE, drawing_task, retrieval_task, task_on
 from opengato.data.loader import Loader, LoaderConfig
 from opengato.data.mixture import Mixture, MixtureConfig, SourceConfig, chosen_tasks
 from opengato.data.returns import expert_returns
@@ -38,7 +39,8 @@ class Recipe:
     (names or patterns), where it has several. `rules` are the data rules of sources, the
     default ones where it names none. Collected data lie in `DATA/<recipe>/<source>`, with `collected` in the place of
     the recipe's name where recipes share them; imported corpora in `DATA/<source>/train`; `stores` are folders of
-    episodes that lie where they are.
+    episodes that lie where they are. `start` is the name or the folder of an agent whose weights the run begins with,
+    all that have the name and the shape of one of its own: an encoder that learnt without labels, say.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Recipe:
     rules: dict[str, Rules] = field(default_factory=dict)
     loader: LoaderConfig = field(default_factory=LoaderConfig)
     rows_per_group: int = 8
+    start: str | None = None
 
     def __post_init__(self) -> None:
         for name in self.weights:
@@ -102,7 +105,27 @@ def run(recipe: Recipe, folder: Path, data: Path, workers: int | None = None) ->
             def batches(step: int) -> Iterator[PackedBatch]:
                 return loader.batches(start=step)
 
-            return loop.fit(whole.train, batches, folder, card, team=team)
+            def begin(agent: Agent) -> None:
+                if recipe.start is not None:
+                    begin_with(agent, recipe.start)
+
+            return loop.fit(whole.train, batches, folder, card, begin, team)
+
+
+def begin_with(agent: Agent, start: str) -> list[str]:
+    """Give an agent the weights of another that have a name and a shape of its own; the names of those that it keeps.
+
+    ValueError where the trunk gets none: then there is nothing to begin with.
+    """
+    theirs, own = load_agent(start).state_dict(), agent.state_dict()
+    fitting = {name: tensor for name, tensor in theirs.items() if name in own and own[name].shape == tensor.shape}
+    if not any(name.startswith("backbone.") for name in fitting):
+        raise ValueError(
+            f"no weight of the trunk of {start!r} has the name and the shape of one of this recipe's; give both trunks "
+            "the same width, depth, heads and feed-forward"
+        )
+    agent.load_state_dict(fitting, strict=False)
+    return sorted(own.keys() - fitting.keys())
 
 
 def prepare(recipe: Recipe, data: Path, workers: int | None = None) -> None:
@@ -158,6 +181,7 @@ def make_card(recipe: Recipe, data: Path, sources: list[str]) -> dict[str, Any]:
     total = sum(recipe.used.values())
     return {
         "recipe": recipe.name,
+        **({} if recipe.start is None else {"from": {"name": recipe.start}}),
         "command": f"opengato train {recipe.name}",
         "tasks": [
             task
@@ -174,10 +198,16 @@ def make_card(recipe: Recipe, data: Path, sources: list[str]) -> dict[str, Any]:
 
 
 def tasks_learnt(tasks: list[str], rules: Rules) -> list[str]:
-    """The tasks that are taken of a store, and those that the rules make of them."""
+    """The tasks that are taken of a store, and those that the rules make of them.
+
+    A task is not learnt where no document is as recorded; where what is observed is read alone, it can be probed.
+    """
+    kept = tasks if sum(rules.views.values()) - rules.pairs_apart < 1 else []
+    asked = [task_on(MATCH, task) for task in tasks] if rules.matched else []
+    probed = [task_on(PROBE, task) for task in tasks] if rules.seen else []
     drawn = [drawing_task(task) for task in tasks] if rules.drawn else []
     found = [retrieval_task(task) for task in tasks] if rules.pairs_apart else []
-    return [*tasks, *drawn, *found]
+    return [*kept, *drawn, *found, *asked, *probed]
 
 
 def describe_store(store: EpisodeStore, share: float, rules: Rules | None = None) -> dict[str, Any]:

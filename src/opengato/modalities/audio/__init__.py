@@ -69,7 +69,13 @@ class Audio(Modality):
     def embed(self, payload_NP: Tensor) -> Tensor:
         x_ND = self.linear(payload_NP[:, :-1].to(self.linear.weight.dtype))
         x_ND = x_ND + self.down(F.gelu(self.up(self.norm(x_ND))))
-        return x_ND + self.SCALE * math.sqrt(2) * waves(payload_NP[:, -1], x_ND.shape[1]).to(x_ND.dtype)
+        return x_ND + self.places(payload_NP).to(x_ND.dtype)
+
+    def places(self, payload_NP: Tensor) -> Tensor:
+        return self.SCALE * math.sqrt(2) * waves(payload_NP[:, -1], self.linear.out_features)
+
+    def coordinates(self, payload_NP: Tensor) -> Tensor:
+        return payload_NP[:, -1:].to(torch.int64)
 
 
 def waves(place_N: Tensor, width: int) -> Tensor:

@@ -47,3 +47,6 @@ class EncodedAudio(Modality):
 
     def embed(self, payload_NP: Tensor) -> Tensor:
         return self.within(self.rows.embed(payload_NP), payload_NP[:, -1].to(torch.int64))
+
+    def coordinates(self, payload_NP: Tensor) -> Tensor:
+        return self.rows.coordinates(payload_NP)

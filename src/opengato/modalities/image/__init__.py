@@ -50,5 +50,24 @@ class Image(Modality):
         pixels_NP = payload_NP[:, :-4].to(self.linear.weight.dtype) / 127.5 - 1
         x_ND = self.linear(pixels_NP)
         x_ND = x_ND + self.down(F.gelu(self.up(self.norm(x_ND))))
+        return x_ND + self.places(payload_NP)
+
+    def places(self, payload_NP: Tensor) -> Tensor:
         top, bottom, left, right = payload_NP[:, -4:].to(torch.int64).unbind(1)
-        return x_ND + self.row((top + bottom) // 2) + self.column((left + right) // 2)
+        return self.row((top + bottom) // 2) + self.column((left + right) // 2)
+
+    def coordinates(self, payload_NP: Tensor) -> Tensor:
+        return coordinates(payload_NP)
+
+
+def coordinates(payload_NP: Tensor) -> Tensor:
+    """Row and column (N, 2) of each patch, counted in patches of its picture."""
+    if len(payload_NP) == 0:
+        return torch.zeros(0, 2, dtype=torch.int64, device=payload_NP.device)
+    index_N = torch.arange(len(payload_NP), device=payload_NP.device)
+    opens_row_N = payload_NP[:, -2] == 0
+    opens_N = opens_row_N & (payload_NP[:, -4] == 0)
+    rows_N = opens_row_N.cumsum(0)
+    row_N = rows_N - torch.where(opens_N, rows_N, 0).cummax(0).values
+    column_N = index_N - torch.where(opens_row_N, index_N, 0).cummax(0).values
+    return torch.stack([row_N, column_N], 1)

@@ -49,10 +49,13 @@ class EncodedImage(Modality):
         nn.init.constant_(self.within.norm.weight, 0.5)  # vectors as large as those of other modalities
 
     def embed(self, payload_NP: Tensor) -> Tensor:
-        return self.within(self.rows.embed(payload_NP), places(payload_NP))
+        return self.within(self.rows.embed(payload_NP), numbers(payload_NP))
+
+    def coordinates(self, payload_NP: Tensor) -> Tensor:
+        return image.coordinates(payload_NP)
 
 
-def places(payload_NP: Tensor) -> Tensor:
+def numbers(payload_NP: Tensor) -> Tensor:
     """The number of each patch (N,) within its picture, whose first one lies at the top left."""
     if len(payload_NP) == 0:
         return torch.zeros(0, dtype=torch.int64, device=payload_NP.device)

@@ -14,6 +14,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from opengato.core.modality import Modality
+from opengato.modalities.image import coordinates
 from opengato.modalities.image.codec import PLACES, ImageCodec
 
 GROUPS = 32  # of every group norm (app. C.2)
@@ -76,10 +77,16 @@ class ResidualImage(Modality):
         x_NCHW = rearrange(pixels_NP / math.sqrt(side), "n (h w c) -> n c h w", h=side, w=side)
         x_NCHW = self.stem(x_NCHW)
         x_ND = self.linear(self.pool(x_NCHW + self.block(x_NCHW)).flatten(1))
-        top_N, bottom_N, left_N, right_N = payload_NP[:, -4:].to(torch.int64).unbind(1)
-        return x_ND + self.row(self.places(top_N, bottom_N)) + self.column(self.places(left_N, right_N))
+        return x_ND + self.places(payload_NP)
 
-    def places(self, low_N: Tensor, high_N: Tensor) -> Tensor:
+    def places(self, payload_NP: Tensor) -> Tensor:
+        top_N, bottom_N, left_N, right_N = payload_NP[:, -4:].to(torch.int64).unbind(1)
+        return self.row(self.entries(top_N, bottom_N)) + self.column(self.entries(left_N, right_N))
+
+    def coordinates(self, payload_NP: Tensor) -> Tensor:
+        return coordinates(payload_NP)
+
+    def entries(self, low_N: Tensor, high_N: Tensor) -> Tensor:
         """The entry of a table for each interval: in training any of low, ..., high - 1, else the rounded mean.
 
         No two patches of a row share an entry then, and the interval that ends at 128 stays within the table.

@@ -56,7 +56,13 @@ class Video(Modality):
     def embed(self, payload_NP: Tensor) -> Tensor:
         pixels_NP = payload_NP[:, :-PLACE].to(self.linear.weight.dtype) / 127.5 - 1
         x_ND = self.linear(pixels_NP)
-        return x_ND + self.down(F.gelu(self.up(self.norm(x_ND)))) + self.place(payload_NP[:, -PLACE:].to(torch.int64))
+        return x_ND + self.down(F.gelu(self.up(self.norm(x_ND)))) + self.places(payload_NP)
+
+    def places(self, payload_NP: Tensor) -> Tensor:
+        return self.place(payload_NP[:, -PLACE:].to(torch.int64))
+
+    def coordinates(self, payload_NP: Tensor) -> Tensor:
+        return payload_NP[:, -PLACE : -PLACE + 3].to(torch.int64)
 
 
 class PlaceTables(nn.Module):

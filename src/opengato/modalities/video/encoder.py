@@ -77,6 +77,9 @@ class EncodedVideo(Modality):
         """Rows of whole films, or of their beginnings, one film after the other, as (N, D)."""
         return self.out(self.encode(payload_NP).mean(1))
 
+    def coordinates(self, payload_NP: Tensor) -> Tensor:
+        return payload_NP[:, -PLACE : -PLACE + 3].to(torch.int64)
+
     def encode(self, payload_NP: Tensor) -> Tensor:
         """What the encoder makes of the patches of each position: (N, S, E)."""
         if not len(payload_NP):

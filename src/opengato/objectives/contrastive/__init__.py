@@ -10,7 +10,7 @@ Letters: B rows, T slots, S all slots of a batch, M observed ones of halves, D w
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from torch import Tensor
 from opengato.core.batch import PackedBatch
 from opengato.core.objective import Objective
 from opengato.nn.contrast import info_nce
-from opengato.objectives.prediction import mean_loss, total_weight
+from opengato.objectives.prediction import mean_loss, row_weights, total_weight
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +39,8 @@ class Contrastive(Objective):
     Where a batch is trained in parts (`train.accumulate`), pairs are told from those of their part.
     """
 
+    causal: ClassVar[bool | None] = True
+
     def __init__(self, config: Config):
         self.config = config
 
@@ -47,7 +49,9 @@ class Contrastive(Objective):
 
     def __call__(self, agent: Any, batch: PackedBatch) -> tuple[Tensor, dict[str, float]]:
         h_BTD = agent(batch)
-        total, figures = mean_loss(agent.losses_of(h_BTD, batch), batch, self.config.weights, self.config.balance)
+        total, figures = mean_loss(
+            agent.losses_of(h_BTD, batch), self.config.weights, row_weights(batch, self.config.balance)
+        )
         one_N, other_N = paired_slots(batch)
         if len(one_N) < 2:
             return total, figures

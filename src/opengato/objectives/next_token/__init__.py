@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from opengato.core.batch import PackedBatch
 from opengato.core.objective import Objective
-from opengato.objectives.prediction import mean_loss, total_weight
+from opengato.objectives.prediction import mean_loss, row_weights, total_weight
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +37,8 @@ class Config:
 class NextToken(Objective):
     """Loss = mean over predicted rows of weight * NLL."""
 
+    causal: ClassVar[bool | None] = True
+
     def __init__(self, config: Config):
         self.config = config
 
@@ -44,4 +46,4 @@ class NextToken(Objective):
         return total_weight(batch, self.config.balance)
 
     def __call__(self, agent: Any, batch: PackedBatch) -> tuple[Tensor, dict[str, float]]:
-        return mean_loss(agent.losses(batch), batch, self.config.weights, self.config.balance)
+        return mean_loss(agent.losses(batch), self.config.weights, row_weights(batch, self.config.balance))
