@@ -30,10 +30,9 @@ class Rules:
     go to each observation; with `predict_returns` the latter is not observed but predicted, before each action.
     `instructions` is the share of documents that keep their instruction. Of captioned pictures and the like,
     `pairs_apart` is the share of documents that come in two, what is seen and what is written, each by itself, to be
-    found by one another (objective `contrastive`); of pictures, `drawn` is the share that are to be drawn. `augment`
-    changes pictures and texts that are observed (`data/augment.py`); `vary_sounds` is the share of documents whose
-    sounds are made different (`data/sounds.py`); `join_sounds` is the share of recordings that are followed by another
-    one of their task, and the text of both, where a row has room.
+    found by one another (objective `contrastive`); of pictures, `drawn` is the share that are to be drawn. Of
+    recordings, `joined` is the share that are followed by another one of their task, and the text of both, where a row
+    has room. `augment` changes pictures, texts and sounds that are observed, each by itself (`data/augment.py`).
     """
 
     prompt: float = 0.0
@@ -47,12 +46,11 @@ class Rules:
     instructions: float = 1.0
     pairs_apart: float = 0.0
     drawn: float = 0.0
+    joined: float = 0.0
     augment: Augment = field(default_factory=Augment)
-    vary_sounds: float = 0.0
-    join_sounds: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("prompt", "prompt_ends", "instructions", "pairs_apart", "drawn", "vary_sounds", "join_sounds"):
+        for name in ("prompt", "prompt_ends", "instructions", "pairs_apart", "drawn", "joined"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"`{name}` is {getattr(self, name)}, expected a share from 0 to 1")
         if not 0 < self.prompt_length < 1:
