@@ -15,8 +15,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from opengato.agent import likelihood
+from opengato.agent.compose import compose
 from opengato.agent.draw import draw
-from opengato.agent.inputs import read
+from opengato.agent.inputs import read, read_as_asked
 from opengato.agent.policy import AgentPolicy, Limits, SinglePolicy
 from opengato.agent.stream import Written, stream, write_action
 from opengato.core.backbone import Backbone
@@ -24,7 +25,8 @@ from opengato.core.batch import PackedBatch
 from opengato.core.episode import Episode
 from opengato.core.modality import Modality, Sampling
 from opengato.core.sequence import UNREAD
-from opengato.core.serialize import Layout, Serializer
+from opengato.core.serialize import TEXT, Layout, Serializer
+from opengato.core.views import PICTURE
 from opengato.nn import lora
 from opengato.nn.contrast import Config as ContrastConfig
 from opengato.nn.int8 import num_int8
@@ -178,6 +180,32 @@ class Agent(nn.Module):
         sampling = self._sampling(temperature, seed, top_p, top_k)
         given = read(self, [inputs] if isinstance(inputs, str) else list(inputs))
         return stream(self, given, max_new_tokens, sampling, window)
+
+    def compose(
+        self,
+        inputs: list[Any] | str,
+        max_new_tokens: int = 256,
+        temperature: float = 1.0,
+        seed: int = 0,
+        top_p: float = 0.95,
+        top_k: int | None = None,
+        window: int | None = None,
+    ) -> list[str | Image.Image]:
+        """Texts and pictures in the order written, in answer to inputs as `generate` takes them; strings alone ask.
+
+        It stops at the end of the message. ValueError from an agent that writes text alone.
+        """
+        sampling = self._sampling(temperature, seed, top_p, top_k)
+        given = read_as_asked(self, [inputs] if isinstance(inputs, str) else list(inputs))
+        message: list[Any] = []
+        for kind, value in compose(self, given, max_new_tokens, sampling, window):
+            if kind == PICTURE.kind:
+                message.append(Image.fromarray(value))
+            elif kind == TEXT.kind and message and isinstance(message[-1], str):
+                message[-1] += value
+            else:
+                message.append(value)
+        return message
 
     def draw(
         self,

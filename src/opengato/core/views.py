@@ -7,13 +7,16 @@ from dataclasses import replace
 from typing import Literal
 
 from opengato.core.episode import MEDIA_SPECS, Episode
+from opengato.core.serialize import PART
 
-View = Literal["recorded", "drawn", "read"]
+View = Literal["recorded", "drawn", "composed", "read"]
 DRAW = "draw"
 """The family of tasks in which pictures are drawn."""
 RETRIEVE = "retrieve"
 """The family of tasks in which one half of a pair finds the other."""
 PICTURE = MEDIA_SPECS["image"]
+COMPOSE = "think of something, name it and draw it"
+"""What an agent is told whose answer is a caption and its picture."""
 
 
 def drawing_instruction(caption: str) -> str:
@@ -41,11 +44,21 @@ def task_about(task_id: str) -> str:
     return task_id.partition("/")[2].replace("-", "/", 1)
 
 
+def is_captioned_picture(episode: Episode) -> bool:
+    """Whether an episode shows one picture, once, and writes one text about it."""
+    pictures, texts = _pictures_and_texts(episode)
+    return episode.num_steps == len(pictures) == len(texts) == 1
+
+
+def _pictures_and_texts(episode: Episode) -> tuple[list[str], list[str]]:
+    pictures = [name for name, spec in episode.observation_specs.items() if spec.kind == "image"]
+    return pictures, [name for name, spec in episode.action_specs.items() if spec.kind == "text"]
+
+
 def as_drawn(episode: Episode) -> Episode:
     """The picture as an action, told its caption; ValueError for an episode that is no captioned picture."""
-    pictures = [name for name, spec in episode.observation_specs.items() if spec.kind == "image"]
-    texts = [name for name, spec in episode.action_specs.items() if spec.kind == "text"]
-    if episode.num_steps != 1 or len(pictures) != 1 or len(texts) != 1:
+    pictures, texts = _pictures_and_texts(episode)
+    if not is_captioned_picture(episode):
         raise ValueError(
             f"an episode of {episode.task!r} with {episode.num_steps} steps, {len(pictures)} pictures and {len(texts)} "
             "texts cannot be drawn; expected a picture and its caption"
@@ -58,6 +71,18 @@ def as_drawn(episode: Episode) -> Episode:
         observations={},
         action_specs={PICTURE.name: PICTURE},
         actions={PICTURE.name: episode.observations[pictures[0]]},
+    )
+
+
+def as_composed(episode: Episode) -> Episode:
+    """The caption and its picture as one message; ValueError for an episode that is no captioned picture."""
+    drawn = as_drawn(episode)
+    [caption] = _pictures_and_texts(episode)[1]
+    return replace(
+        drawn,
+        instruction=COMPOSE,
+        action_specs={f"{PART}000000": episode.action_specs[caption], f"{PART}000001": PICTURE},
+        actions={f"{PART}000000": episode.actions[caption], f"{PART}000001": drawn.actions[PICTURE.name]},
     )
 
 
@@ -84,5 +109,6 @@ def as_read(episode: Episode) -> Episode:
 VIEWS: dict[View, Callable[[Episode], Episode]] = {
     "recorded": lambda episode: episode,
     "drawn": as_drawn,
+    "composed": as_composed,
     "read": as_read,
 }

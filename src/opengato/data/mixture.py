@@ -17,7 +17,7 @@ from opengato.core.episode import Episode
 from opengato.core.returns import return_unit, with_predicted_returns, with_returns
 from opengato.core.sequence import TokenSequence
 from opengato.core.serialize import Serializer
-from opengato.core.views import View, as_drawn, as_read
+from opengato.core.views import VIEWS, View, as_read
 from opengato.data.augment import Augment, augmented
 from opengato.data.documents import Document, DocumentMaker, is_text
 from opengato.data.packing import Rows
@@ -155,12 +155,13 @@ class Source:
 
         The first half is without its instruction, so that neither is told what the other holds.
         """
-        drawn, apart = self.rules.drawn, self.rules.pairs_apart
-        if drawn or apart:
+        written, apart = self.rules.drawn + self.rules.composed, self.rules.pairs_apart
+        if written or apart:
             lot = generator.random()
-            if lot < drawn:
-                return [("drawn", self._maker.make(as_drawn(self._varied(index, generator)), limit, generator))]
-            if lot < drawn + apart:
+            if lot < written:
+                view: View = "drawn" if lot < self.rules.drawn else "composed"
+                return [(view, self._maker.make(VIEWS[view](self._varied(index, generator)), limit, generator))]
+            if lot < written + apart:
                 episode = self._varied(index, generator)
                 whole = self._maker.make(replace(episode, instruction=""), limit, generator)
                 return [("recorded", whole), ("read", self._maker.make(as_read(episode), limit, generator))]

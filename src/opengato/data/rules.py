@@ -30,9 +30,10 @@ class Rules:
     go to each observation; with `predict_returns` the latter is not observed but predicted, before each action.
     `instructions` is the share of documents that keep their instruction. Of captioned pictures and the like,
     `pairs_apart` is the share of documents that come in two, what is seen and what is written, each by itself, to be
-    found by one another (objective `contrastive`); of pictures, `drawn` is the share that are to be drawn. Of
-    recordings, `joined` is the share that are followed by another one of their task, and the text of both, where a row
-    has room. `augment` changes pictures, texts and sounds that are observed, each by itself (`data/augment.py`).
+    found by one another (objective `contrastive`); of pictures, `drawn` is the share that are to be drawn, `composed`
+    the share that are to be drawn after a caption that is to be written, too (`agent.compose`). Of recordings, `joined`
+    is the share that are followed by another one of their task, and the text of both, where a row has room. `augment`
+    changes pictures, texts and sounds that are observed, each by itself (`data/augment.py`).
     """
 
     prompt: float = 0.0
@@ -46,11 +47,12 @@ class Rules:
     instructions: float = 1.0
     pairs_apart: float = 0.0
     drawn: float = 0.0
+    composed: float = 0.0
     joined: float = 0.0
     augment: Augment = field(default_factory=Augment)
 
     def __post_init__(self) -> None:
-        for name in ("prompt", "prompt_ends", "instructions", "pairs_apart", "drawn", "joined"):
+        for name in ("prompt", "prompt_ends", "instructions", "pairs_apart", "drawn", "composed", "joined"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"`{name}` is {getattr(self, name)}, expected a share from 0 to 1")
         if not 0 < self.prompt_length < 1:
@@ -61,10 +63,10 @@ class Rules:
             )
         if self.pairs < 1:
             raise ValueError(f"`pairs` is {self.pairs}, expected at least 1")
-        if self.drawn + self.pairs_apart > 1:
+        if self.drawn + self.composed + self.pairs_apart > 1:
             raise ValueError(
-                f"`drawn` is {self.drawn} and `pairs_apart` {self.pairs_apart}, expected shares of one whole: "
-                "at most 1 in all"
+                f"`drawn` is {self.drawn}, `composed` {self.composed} and `pairs_apart` {self.pairs_apart}, expected "
+                "shares of one whole: at most 1 in all"
             )
         if self.predict_returns and not self.returns:
             raise ValueError("received `predict_returns` without `returns`; ask for both")
