@@ -61,22 +61,13 @@ def picture(name: str) -> Path:
 
 
 def study(name: str, title: str) -> Callable[[Found], str]:
-    """The table of a study: a line a variant, a column a family."""
+    """The table of a study."""
 
     def write(found: Found) -> str:
         if f"study_{name}" not in found:
             return f"Not measured yet: `opengato study {name}`\n"
         body = found[f"study_{name}"]
-        rows: Rows = body["rows"]
-        families = study_report.families_of(rows)
-        head = ("variant", *families, "seeds", "parameters", "positions", "minutes")
-        lines = []
-        for variant, row in study_report.first_of_each(rows, "variant").items():
-            mine = [other for other in rows if other["variant"] == variant]
-            scores = [study_report.spread(study_report.means(rows, variant, family)) for family in families]
-            minutes = sum(other["training_seconds"] for other in mine) / len(mine) / 60
-            cost = (f"{row['parameters'] / 1e6:.2f}M", f"{row['positions'] / 1e6:.2f}M", f"{minutes:.0f}")
-            lines.append((variant, *scores, str(len(mine)), *cost))
+        head, *lines = study_report.study_lines(body["rows"])
         return origin(body) + table(head, lines) + f"\n![{title}]({picture(f'study_{name}').name})\n"
 
     return write

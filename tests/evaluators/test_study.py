@@ -13,7 +13,7 @@ from opengato.evaluators import Report, Settings, study
 from opengato.evaluators.report import NORMALISED, TaskResult
 from opengato.evaluators.statistics import Interval
 from opengato.evaluators.study import Study, Variant, means, row_of, run_study
-from opengato.evaluators.study_report import plot_study, study_table
+from opengato.evaluators.study_report import plot_study, study_lines, study_table
 from opengato.recipes import load, studies
 from tests.tiny import tiny_agent
 
@@ -112,13 +112,39 @@ def test_table_and_pictures(trained: list[tuple[str, int, int]], tmp_path: Path)
         plot_study([], tmp_path / "none.png")
 
 
+def test_variants_with_tasks_of_their_own_are_compared_task_by_task(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    found = {"joint": scored(label_a=0.5, vqa_b=0.25), "a": scored(label_a=0.75), "b": scored(vqa_b=1.0)}
+    rows = [
+        row_of(variant(name, 1, group="together" if name == "joint" else "alone"), seed, report, 4096, 7.0)
+        for name, report in found.items()
+        for seed in (range(2) if name == "joint" else range(1))
+    ]
+    assert study_lines(rows) == [
+        ["task", "together", "alone"],
+        ["label/a", "0.50 [0.50, 0.50]", "0.75"],
+        ["vqa/b", "0.25 [0.25, 0.25]", "1.00"],
+    ]
+    assert plot_study(rows, tmp_path / "tasks.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_variant_is_measured_on_its_own_tasks(
+    trained: list[tuple[str, int, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(study, "evaluate", lambda agent, tasks, settings: asked.append(tasks) or scored(babyai_a=1.0))
+    own = dataclasses.replace(variant("own", 5), tasks="text")
+    run_study(toy_study(variants=(variant("other", 5), own), seeds=1), tmp_path, Path("data"))
+    assert asked == ["babyai", "text"]
+
+
 def test_a_study_needs_variants_of_different_names() -> None:
     for wrong in ({"variants": ()}, {"variants": (variant("a", 1), variant("a", 2))}, {"seeds": 0}):
         with pytest.raises(ValueError, match="expected at least one of each, of different names"):
             toy_study(**wrong)
 
 
-@pytest.mark.parametrize("name", [name for name in studies.STUDIES if name != "fusion"])  # see tests/recipes
+@pytest.mark.parametrize("name", ["encodings", "scaling"])
 def test_variants_compare_like_with_like(name: str) -> None:
     """The same positions a step, and the same tasks, which training knows."""
     found = studies.load(name)
@@ -128,6 +154,20 @@ def test_variants_compare_like_with_like(name: str) -> None:
     if name == "encodings":
         assert len({(each.recipe.train.steps, each.recipe.train.agent.backbone.width) for each in found.variants}) == 1
         assert len(found.variants) == 8
+
+
+def test_sharing_gives_each_part_alone_the_positions_that_it_has_together() -> None:
+    joint, *parts = studies.load("sharing").variants
+    whole = joint.recipe
+    assert sum(part.recipe.train.steps for part in parts) == pytest.approx(whole.train.steps, rel=0.01)
+    learned = [name for part in parts for name in part.recipe.weights]
+    assert sorted(learned) == sorted(whole.weights), "each source in one part"
+    for part in parts:
+        share = sum(whole.weights[name] for name in part.recipe.weights) / sum(whole.weights.values())
+        assert part.recipe.train.steps / whole.train.steps == pytest.approx(share, abs=1e-3)
+        assert part.recipe.train.agent == whole.train.agent
+        assert set(part.tasks.split(",")) < set(joint.tasks.split(","))
+    assert sorted(",".join(part.tasks for part in parts).split(",")) == sorted(joint.tasks.split(","))
 
 
 def test_an_unknown_study_suggests_the_near_one() -> None:

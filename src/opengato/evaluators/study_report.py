@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from rich import box
 from rich.table import Table
 
@@ -32,23 +33,57 @@ def first_of_each(rows: Rows, key: str) -> dict[Any, dict[str, Any]]:
 
 
 def study_table(rows: Rows) -> Table:
-    """A line a variant: mean score by family, over seeds, with the lowest and the highest of them; and its cost."""
+    """A line a variant, or a line a task where variants were measured on different ones."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("variant", no_wrap=True)
-    for heading in (*families_of(rows), "seeds", "parameters", "positions", "minutes"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    heading, *lines = study_lines(rows)
+    for number, name in enumerate(heading):
+        table.add_column(name, justify="right" if number else "left", no_wrap=True)
+    for line in lines:
+        table.add_row(*line)
+    return table
+
+
+def study_lines(rows: Rows) -> list[list[str]]:
+    """The same as texts, headings first; scores are means over seeds, with the lowest and the highest of them."""
+    return lines_by_task(rows) if differ(rows) else lines_by_variant(rows)
+
+
+def differ(rows: Rows) -> bool:
+    """Whether variants were measured on different tasks."""
+    return len({frozenset(row["scores"]) for row in rows}) > 1
+
+
+def lines_by_variant(rows: Rows) -> list[list[str]]:
+    """A line a variant: mean score by family, and its cost."""
+    lines = [["variant", *families_of(rows), "seeds", "parameters", "positions", "minutes"]]
     for variant, row in first_of_each(rows, "variant").items():
         mine = [other for other in rows if other["variant"] == variant]
         minutes = sum(other["training_seconds"] for other in mine) / len(mine) / 60
         cells = [spread(means(rows, variant, family)) for family in families_of(rows)]
-        cost = (f"{row['parameters'] / 1e6:.2f}M", f"{row['positions'] / 1e6:.2f}M", f"{minutes:.1f}")
-        table.add_row(variant, *cells, str(len(mine)), *cost)
-    return table
+        cost = [f"{row['parameters'] / 1e6:.2f}M", f"{row['positions'] / 1e6:.2f}M", f"{minutes:.1f}"]
+        lines.append([variant, *cells, str(len(mine)), *cost])
+    return lines
+
+
+def lines_by_task(rows: Rows) -> list[list[str]]:
+    """A line a task: its score by group of variants."""
+    groups = list(first_of_each(rows, "group"))
+    lines = [["task", *groups]]
+    for task in sorted({task for row in rows for task in row["scores"]}):
+        lines.append([task, *(spread(task_scores(rows, group, task)) for group in groups)])
+    return lines
+
+
+def task_scores(rows: Rows, group: str, task: str) -> np.ndarray:
+    """What the variants of a group reached in a task, all seeds."""
+    return np.array([row["scores"][task] for row in rows if row["group"] == group and task in row["scores"]])
 
 
 def spread(values: Any) -> str:
-    """`0.81 [0.79, 0.83]`: mean, lowest, highest."""
-    return f"{values.mean():.2f} [{values.min():.2f}, {values.max():.2f}]" if len(values) else "-"
+    """`0.81 [0.79, 0.83]`: mean, lowest, highest; the value alone where there is but one."""
+    if len(values) < 2:
+        return f"{values[0]:.2f}" if len(values) else "-"
+    return f"{values.mean():.2f} [{values.min():.2f}, {values.max():.2f}]"
 
 
 def plot_study(rows: Rows, path: Path, x_name: str = "") -> Path:
@@ -58,6 +93,8 @@ def plot_study(rows: Rows, path: Path, x_name: str = "") -> Path:
     """
     if not rows:
         raise ValueError("this study has no results to draw")
+    if differ(rows):
+        return plot_tasks(rows, path)
     families = families_of(rows)
     variants = first_of_each(rows, "variant")
     curves = all(row["x"] is not None for row in rows)
@@ -73,6 +110,25 @@ def plot_study(rows: Rows, path: Path, x_name: str = "") -> Path:
         else:
             axes.set_xlabel("score: 0 random, 1 expert")
         axes.spines[["top", "right"]].set_visible(False)
+    return save_figure(figure, path)
+
+
+def plot_tasks(rows: Rows, path: Path) -> Path:
+    """Write a picture with a line a task and a point a group."""
+    tasks = sorted({task for row in rows for task in row["scores"]})
+    groups = list(first_of_each(rows, "group"))
+    figure = new_figure(7.5, 1.2 + 0.24 * len(tasks))
+    axes = figure.add_subplot(1, 1, 1)
+    for number, group in enumerate(groups):
+        found = {task: task_scores(rows, group, task) for task in tasks}
+        points = [(values.mean(), place) for place, task in enumerate(tasks) if len(values := found[task])]
+        axes.plot(*zip(*points, strict=True), "o", color=colour(number), markersize=6, alpha=0.8, label=group)
+    axes.set_yticks(range(len(tasks)), tasks, fontsize=8)
+    axes.set_ylim(len(tasks) - 0.4, -0.6)
+    axes.set_xlabel("score, each in its own measure")
+    axes.grid(axis="y", linewidth=0.4)
+    axes.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.08), ncols=len(groups))
+    axes.spines[["top", "right"]].set_visible(False)
     return save_figure(figure, path)
 
 

@@ -1,27 +1,51 @@
-"""What several objectives share: the loss of what is predicted, weighted by modality. Letters: N predicted rows."""
+"""What several objectives share: the loss of what is predicted, weighted by modality and by document.
+
+Letters: B rows, T slots of a row, S all slots of a batch, N predicted rows of one modality.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from opengato.core.batch import PackedBatch
 
 
-def num_predicted(batch: PackedBatch) -> int:
-    """Rows that a batch predicts."""
-    return sum(int(target_N.sum()) for target_N in batch.predict_N.values())
+def row_weights(batch: PackedBatch, balance: float) -> dict[str, Tensor]:
+    """What each predicted row counts, by modality: (slots of its document / predicted rows of it) ** `balance`.
+
+    With 0 each row counts 1, so that a page of prose counts as much as a hundred questions with an answer of two
+    pieces; with 1 a document counts by its length, so that shares of positions are shares of the loss.
+    """
+    found = {name: slot_N[batch.predict_N[name]] for name, slot_N in batch.slot_N.items()}
+    if balance == 0:
+        return {name: torch.ones(len(slot_N), device=slot_N.device) for name, slot_N in found.items()}
+    rows = torch.arange(len(batch.document_BT), device=batch.document_BT.device)[:, None]
+    # Padding (-1) gets a number of its own in each row.
+    document_S = (rows * (int(batch.document_BT.max()) + 2) + batch.document_BT + 1).flatten()
+    length = torch.bincount(document_S)
+    predicted = torch.bincount(document_S[torch.cat(list(found.values()))], minlength=len(length))
+    weight = (length / predicted.clamp(min=1)) ** balance
+    return {name: weight[document_S[slot_N]] for name, slot_N in found.items()}
 
 
-def mean_loss(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> tuple[Tensor, dict[str, float]]:
-    """Sum over predicted rows of weight * NLL / number of predicted rows, and the plain mean of each modality.
+def total_weight(batch: PackedBatch, balance: float) -> float:
+    """The sum of the weights of all rows that a batch predicts."""
+    return float(sum(float(weight_N.sum()) for weight_N in row_weights(batch, balance).values()))
+
+
+def mean_loss(
+    losses: Mapping[str, Tensor], batch: PackedBatch, weights: Mapping[str, float], balance: float
+) -> tuple[Tensor, dict[str, float]]:
+    """Mean over predicted rows of weight * NLL, each row counting as `row_weights` says; plain means by modality.
 
     `weights[modality]` scales a modality's share (1 where absent). ValueError where nothing is predicted.
     """
-    count = sum(len(loss_N) for loss_N in losses.values())
-    if not count:
+    if not any(len(loss_N) for loss_N in losses.values()):
         raise ValueError("this batch predicts nothing: every position is an observation or an instruction")
-    total = sum((weights.get(name, 1.0) * loss_N.sum() for name, loss_N in losses.items()), start=0.0) / count
-    assert isinstance(total, Tensor)
-    return total, {f"loss/{name}": float(loss_N.detach().mean()) for name, loss_N in losses.items() if len(loss_N)}
+    row = row_weights(batch, balance)
+    total = torch.stack([weights.get(name, 1.0) * (row[name] * loss_N).sum() for name, loss_N in losses.items()]).sum()
+    figures = {f"loss/{name}": float(loss_N.detach().mean()) for name, loss_N in losses.items() if len(loss_N)}
+    return total / sum(weight_N.sum() for weight_N in row.values()), figures

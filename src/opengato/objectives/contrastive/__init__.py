@@ -18,15 +18,16 @@ from torch import Tensor
 from opengato.core.batch import PackedBatch
 from opengato.core.objective import Objective
 from opengato.nn.contrast import info_nce
-from opengato.objectives.prediction import mean_loss, num_predicted
+from opengato.objectives.prediction import mean_loss, total_weight
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
-    """`weight` of the contrastive loss; `weights[modality]` as in `next_token`."""
+    """`weight` of the contrastive loss; `weights[modality]` and `balance` as in `next_token`."""
 
     weight: float = 0.5
     weights: dict[str, float] = field(default_factory=dict)
+    balance: float = 0.0
 
     def build(self) -> Contrastive:
         return Contrastive(self)
@@ -41,12 +42,12 @@ class Contrastive(Objective):
     def __init__(self, config: Config):
         self.config = config
 
-    def terms(self, batch: PackedBatch) -> int:
-        return num_predicted(batch)
+    def terms(self, batch: PackedBatch) -> float:
+        return total_weight(batch, self.config.balance)
 
     def __call__(self, agent: Any, batch: PackedBatch) -> tuple[Tensor, dict[str, float]]:
         h_BTD = agent(batch)
-        total, figures = mean_loss(agent.losses_of(h_BTD, batch), self.config.weights)
+        total, figures = mean_loss(agent.losses_of(h_BTD, batch), batch, self.config.weights, self.config.balance)
         one_N, other_N = paired_slots(batch)
         if len(one_N) < 2:
             return total, figures

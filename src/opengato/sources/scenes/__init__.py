@@ -19,7 +19,7 @@ from opengato.sources.emoji_sets import GOOGLE, NAMES
 from opengato.sources.scenes.compose import Drawings, Scene, draw
 from opengato.sources.scenes.templates import ANSWERED_BY_NAME, TEMPLATES
 
-TRAIN, TEST = 3000, 150  # questions of a template; of each of the two parts of its test
+TRAIN, TEST = 8000, 150  # questions of a template; of each of the two parts of its test
 SEED = 20
 PARTS = ("train", "test", "new")
 
