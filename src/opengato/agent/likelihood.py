@@ -1,4 +1,4 @@
-"""How likely an episode is, teacher forced; and vectors for retrieval.
+"""How likely an episode is, teacher forced; vectors for retrieval; what is said, spelt without being written.
 
 Letters: B rows, T slots, S all slots of a block, N positions of one modality, P its payload row, D width.
 """
@@ -15,6 +15,7 @@ from opengato.agent.inputs import read, read_as_seen
 from opengato.agent.slots import Slots, slots_of
 from opengato.core.episode import Episode
 from opengato.core.sequence import TokenSequence
+from opengato.nn.ctc import spelt
 
 if TYPE_CHECKING:
     from opengato.agent.model import Agent
@@ -64,6 +65,17 @@ def embed(agent: Agent, inputs: list[list[Any]]) -> np.ndarray:
         for i, vector in zip(members, found_BD.float().cpu().numpy(), strict=True):
             vectors[i] = vector
     return np.stack(vectors)
+
+
+@torch.inference_mode()
+def spell(agent: Agent, sound: bytes) -> str:
+    """The best class of each moment of a sound, as letters [Graves et al. 2006, sec. 3.2, best path decoding]."""
+    if agent.ctc is None:
+        raise ValueError("this agent has no head to spell what is said; train one with `ctc` (objective `ctc`)")
+    slots = slots_of([read_as_seen(agent, [sound])], agent.device)
+    x_BTD = agent.embed_slots(slots.payload, slots.slot_N, slots.local_BT)
+    slot_N = slots.slot_N[agent.config.routes["observation/audio"]]
+    return spelt(agent.ctc(x_BTD[0, slot_N]).argmax(-1).tolist())
 
 
 def _hidden(agent: Agent, sequences: list[TokenSequence]) -> tuple[Slots, Tensor]:

@@ -29,6 +29,7 @@ from opengato.core.serialize import TEXT, Layout, Serializer
 from opengato.core.views import PICTURE
 from opengato.nn import lora
 from opengato.nn.contrast import Config as ContrastConfig
+from opengato.nn.ctc import Config as CtcConfig
 from opengato.nn.int8 import num_int8
 
 
@@ -40,7 +41,8 @@ class Config:
     With `parallel_actions` a position of an action holds nothing but its place, in training as in acting: the numbers
     of an action are then predicted given the past but not one another, all in one pass [Reed et al. 2022, app. G].
     `adapters` beside the trunk's matrices are those of a fine-tuning under way. `contrast` is the head that makes
-    vectors for retrieval, where there is one (objective `contrastive`).
+    vectors for retrieval, where there is one (objective `contrastive`), `ctc` the one that spells what is said in a
+    recording (objective `ctc`).
     """
 
     modalities: dict[str, Any]
@@ -51,6 +53,7 @@ class Config:
     parallel_actions: bool = False
     adapters: lora.Config | None = None
     contrast: ContrastConfig | None = None
+    ctc: CtcConfig | None = None
 
     @property
     def layout(self) -> Layout:
@@ -80,6 +83,7 @@ class Agent(nn.Module):
         self.local = nn.Embedding(config.num_local + 1, width)
         nn.init.normal_(self.local.weight, std=0.2)
         self.contrast = None if config.contrast is None else config.contrast.build(width)
+        self.ctc = None if config.ctc is None else config.ctc.build(width)
         self.serializer = config.serializer()
 
     @property
@@ -237,6 +241,10 @@ class Agent(nn.Module):
         Those of the contrastive head, of length 1, where the agent has one; else mean hidden states.
         """
         return likelihood.embed(self, inputs)
+
+    def spell(self, sound: bytes) -> str:
+        """What is said in a recording, letter by letter as it is heard; ValueError from an agent without the head."""
+        return likelihood.spell(self, sound)
 
     def spec(self) -> str:
         """What goes in, what comes out, tasks, size and context, as text."""
