@@ -105,7 +105,7 @@ def test_the_encoder_learns_to_spell_and_the_agent_spells_alone() -> None:
     batch = packed(agent, [recording(word) for word in words], length=128)
     objective = ctc.Config(weight=1.0).build()
     optimizer = torch.optim.Adam(agent.parameters(), lr=5e-3)
-    for _ in range(110):
+    for _ in range(150):
         loss, figures = objective(agent, batch)
         optimizer.zero_grad()
         loss.backward()
