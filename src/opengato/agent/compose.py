@@ -6,10 +6,11 @@ likelier (`core/serialize.py` shows one). Letters: B rows (one here), D width.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from torch import Tensor
 
 from opengato.agent.draw import has_size, write_value
 from opengato.agent.generate import Decoding
@@ -38,31 +39,36 @@ def compose(
     than `max_new_tokens` positions. ValueError for an agent that can write no marks.
     """
     serializer, sampling = agent.serializer, sampling or Sampling()
-    specs = writable(serializer)
-    name = serializer.layout.modality("action", TEXT)
-    begins = {kind: serializer.mark(kind) for kind in specs}
+    name, specs = serializer.layout.modality("action", TEXT), writable(serializer)
     allowed = (TEXT, *map(begin_of, specs))
     decoding = Decoding(agent, 1, window)
     step = max(int(given.step_T[-1]), 0)
+
+    def read(row: np.ndarray) -> Tensor:
+        return decoding.feed([0], [decoding.sequence(name, 0, row, step=step)])
+
     h_BD, first = decoding.feed([0], [given]), decoding.length[0]
-    letters, stopped = Letters(serializer.codecs[name]), False
-    while not stopped and decoding.length[0] - first < max_new_tokens:
+    letters = Letters(serializer.codecs[name])
+    while decoding.length[0] - first < max_new_tokens:
         token = decoding.sample_any(h_BD, name, allowed, sampling)
-        stopped = letters.is_end(token)
-        if stopped:
-            break
-        h_BD = decoding.feed([0], [decoding.sequence(name, 0, token, step=step)])
-        begun = [kind for kind, mark in begins.items() if np.array_equal(token, mark)]
-        if not begun:
-            yield from (("text", piece) for piece in letters.add(token))
-        for kind in begun:
-            yield from (("text", piece) for piece in letters.rest())
-            value, h_BD = write_value(decoding, h_BD, specs[kind], sampling, step)
-            mark = decoding.sequence(name, 0, serializer.mark(kind, end=True), step=step)
-            h_BD, letters = decoding.feed([0], [mark]), Letters(serializer.codecs[name])
-            yield kind, value
-    yield from (("text", piece) for piece in letters.rest())
-    return stopped
+        if letters.is_end(token):
+            yield from _text(letters.rest())
+            return True
+        h_BD = read(token)
+        begun = next((kind for kind in specs if np.array_equal(token, serializer.mark(kind))), None)
+        if begun is None:
+            yield from _text(letters.add(token))
+        else:
+            yield from _text(letters.rest())
+            value, h_BD = write_value(decoding, h_BD, specs[begun], sampling, step)
+            h_BD, letters = read(serializer.mark(begun, end=True)), Letters(serializer.codecs[name])
+            yield begun, value
+    yield from _text(letters.rest())
+    return False
+
+
+def _text(pieces: list[str]) -> Iterator[Part]:
+    return ((TEXT.kind, piece) for piece in pieces)
 
 
 def writable(serializer: Serializer) -> dict[Kind, ArraySpec]:
