@@ -75,28 +75,33 @@ def measured_tasks(name: str, families: Iterable[str] = ()) -> list[str]:
 
 
 def write(name: str, tasks: Iterable[str], data: Path) -> None:
-    """Measure tasks of a corpus and put them into its file; what the file says of other tasks stays."""
+    """Measure tasks of a corpus and put each into its file; what the file says of other tasks stays."""
     path = SOURCES / name / BASELINES
     body = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     items, found = body.get("items", {}), body.get("tasks", {})
+    installed = {one.name: one.version for one in importlib.metadata.distributions()}
+    about = {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "command": f"python benchmarks/_baselines.py {name}",
+        "versions": {package: installed[package] for package in PACKAGES if package in installed},
+    }
     for task in tasks:
         if (why := evaluator_of(task).unfit(task, Settings(data=data))) is not None:
             print(f"  {task}: left out, {why}", file=sys.stderr)
             continue
-        about, family = evaluator_of(task).about(task), task.partition("/")[0]
-        train = held_out_episodes(about.removesuffix(NEW), data, "train")
-        test = HELD_OUT.get(family, held_out_episodes)(about, data)
-        found[task] = {method: round(value, 4) for method, value in METHODS[family](train, test).items()}
-        items[task] = {"train": len(train), "test": len(test)}
+        found[task], items[task] = measured(task, data)
         print(f"  {task}: {found[task]}", file=sys.stderr)
-    if found:
-        about = {
-            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            "command": f"python benchmarks/_baselines.py {name}",
-            "versions": {one.name: one.version for one in importlib.metadata.distributions() if one.name in PACKAGES},
-        }
         body = about | {"items": dict(sorted(items.items())), "tasks": dict(sorted(found.items()))}
         path.write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def measured(task: str, data: Path) -> tuple[Found, dict[str, int]]:
+    """What each method reaches on a task, and the items of both splits."""
+    about, family = evaluator_of(task).about(task), task.partition("/")[0]
+    train = held_out_episodes(about.removesuffix(NEW), data, "train")
+    test = HELD_OUT.get(family, held_out_episodes)(about, data)
+    found = {method: round(value, 4) for method, value in METHODS[family](train, test).items()}
+    return found, {"train": len(train), "test": len(test)}
 
 
 def shown(episode: Episode) -> str:

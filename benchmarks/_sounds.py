@@ -23,6 +23,7 @@ from opengato.evaluators.speech import edits
 from opengato.sources.speech import transcript
 
 COMPARED = 30_000  # pairs of recordings at most, so that no corpus takes longer than two minutes
+RECOGNISED = 100  # recordings at most that pocketsphinx hears, for the same reason
 ENGLISH = ("speech/asterisk", "speech/tuxspeech-en", "speech/espeak")  # what pocketsphinx has a model of
 Found = dict[str, float]
 
@@ -41,7 +42,10 @@ def speech(train: Sequence[Episode], test: Sequence[Episode]) -> Found:
         heard.append(nearest(spectrum(episode), [known[i] for i in sorted(alike)]))
     found = {"nearest recording": word_error_rate(heard, test)}
     if test[0].task in ENGLISH and importlib.util.find_spec("pocketsphinx") is not None:
-        found["pocketsphinx"] = word_error_rate(recognised(test), test)
+        some = test[:: -(-len(test) // RECOGNISED)]
+        found["pocketsphinx" if len(some) == len(test) else f"pocketsphinx on {len(some)}"] = word_error_rate(
+            recognised(some), some
+        )
     return found
 
 
