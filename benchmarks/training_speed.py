@@ -5,7 +5,8 @@
 Everyone gets the same 16 rows of 256 tokens of the same text, predicts the same 255 tokens a row, and takes a whole
 step: forward, backward, clipping of the gradient, optimiser. Same optimiser (fused AdamW), same number format, no
 dropout, SDPA attention on both sides. Then what ours does besides: Muon, several documents a row, the recipe's mixture
-of control, text and pictures. In bfloat16 too, where this machine multiplies it faster.
+of control, text and pictures. In bfloat16 too, where this machine multiplies it faster. More peers, longer rows and
+compiled networks: `training_peers.py`.
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ def training(
 
 
 def training_gpt2(
-    network: GPT2LMHeadModel, batch: PackedBatch, options: argparse.Namespace, dtype: torch.dtype
+    network: torch.nn.Module, batch: PackedBatch, options: argparse.Namespace, dtype: torch.dtype
 ) -> Work:
     """The same on their side; the loss is read each step, as ours is."""
     ids_BT: Tensor = batch.payload["text"].view(batch.document_BT.shape)

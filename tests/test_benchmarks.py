@@ -17,6 +17,7 @@ import torch
 from tests.house import ROOT
 
 BENCHMARKS = ROOT / "benchmarks"
+PEERS = {"training_speed": ["transformers"], "training_peers": ["transformers", "x_transformers"]}
 NAMES = sorted(path.stem for path in BENCHMARKS.glob("[a-z]*.py"))
 
 
@@ -28,8 +29,8 @@ def script(name: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of transformers, which one script compares with
 @pytest.mark.parametrize("name", NAMES)
 def test_runs_at_a_tiny_size(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if name == "training_speed":
-        pytest.importorskip("transformers")
+    for package in PEERS.get(name, ()):
+        pytest.importorskip(package)
     threads = str(torch.get_num_threads())  # they set it for the whole process
     body = script(name, monkeypatch).main(["--quick", "--threads", threads, "--out", str(tmp_path)])
     assert json.loads((tmp_path / f"{name}.json").read_text()) == json.loads(json.dumps(body))

@@ -24,6 +24,7 @@ from opengato.core.batch import PackedBatch
 from opengato.core.config import to_json
 from opengato.train import distributed, optim
 from opengato.train.checkpoint import load_checkpoint, newest_checkpoint, read_state, save_checkpoint
+from opengato.train.compiling import Compile, compiled, to_compile
 from opengato.train.distributed import ALONE, Network, Team
 from opengato.train.metrics import Metrics, Silent
 from opengato.train.optim import Config as OptimConfig
@@ -37,7 +38,8 @@ class Config:
 
     `precision` is that of matrix products; weights and optimiser state are always float32. Each batch is trained in
     `accumulate` parts, one after the other, to spare memory; its gradient is that of the whole. Several processes share
-    the parts, and the network as `sharding` says (see `distributed.layout`).
+    the parts, and the network as `sharding` says (see `distributed.layout`). Blocks are compiled as `compile` says
+    (see `compiling.to_compile`).
     """
 
     agent: model.Config
@@ -47,6 +49,7 @@ class Config:
     accumulate: int = 1
     precision: Precision = "auto"
     sharding: str = "auto"
+    compile: Compile = "auto"
     checkpoint_minutes: float = 5.0
     seed: int = 0
 
@@ -86,6 +89,7 @@ def fit(
 
     def signed(step: int, total: float) -> dict[str, Any]:
         about = {"steps": step, "training_seconds": round(total), "precision": state["precision"]}
+        about |= {"compiled": state["compiled"]}
         return {**card, **about, **({"processes": str(network.layout)} if team.size > 1 else {})}
 
     agent.card = signed(done, seconds)
@@ -95,7 +99,7 @@ def fit(
     metrics = Metrics(folder, config.steps) if team.is_first else Silent()
     agent.train()
 
-    with contextlib.closing(metrics), StopRequest() as stop:
+    with contextlib.closing(metrics), compiled(agent, state["compiled"]), StopRequest() as stop:
         begun = saved = time.perf_counter()
         source = batches(done) if done < config.steps else iter(())
 
@@ -141,6 +145,7 @@ def _start(
     newest = team.first(lambda: newest_checkpoint(checkpoints))
     # A resumed run keeps the precision it began with, whatever is fastest on the machine that goes on.
     state = {"step": 0, "seconds": 0.0, "precision": config.precision} if newest is None else read_state(newest)
+    is_compiled = team.first(lambda: to_compile(config.compile, config.steps, team.device))
     dtype = team.first(lambda: resolve(state["precision"], team.device))
     layout = distributed.layout(config.sharding, agent.num_parameters, team.size, team.per_node)
     if team.size > 1 and team.is_first:
@@ -150,7 +155,7 @@ def _start(
     team.seed(config.seed, state["step"])
     if newest is not None:
         load_checkpoint(newest, agent, optimizers, team)
-    return network, optimizers, {**state, "precision": str(dtype).removeprefix("torch.")}
+    return network, optimizers, {**state, "precision": str(dtype).removeprefix("torch."), "compiled": is_compiled}
 
 
 def train_step(

@@ -1,0 +1,92 @@
+"""Compiled blocks compute what plain ones do, and are plain again after training."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from opengato.core.batch import PackedBatch
+from opengato.data.documents import Document
+from opengato.data.packing import collate, pack
+from opengato.nn.attention import attend, plain_attention
+from opengato.nn.blocks import Block
+from opengato.train import compiling
+from tests.close import assert_close
+from tests.tiny import documents_of_all_kinds, tiny_agent
+
+CPU = torch.device("cpu")
+
+
+def test_attention_written_out_is_the_ready_one() -> None:
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(2, 3, 5, 4, generator=generator, requires_grad=True) for _ in range(3))
+    mask = torch.rand(2, 5, 5, generator=generator) < 0.5
+    mask |= torch.eye(5, dtype=torch.bool)
+    upward = torch.randn(2, 3, 5, 4, generator=generator)
+    found = {}
+    for function in (attend, plain_attention):
+        out = function(q, k, v, mask)
+        found[function] = (out, *torch.autograd.grad(out, (q, k, v), upward))
+    for one, other in zip(found[attend], found[plain_attention], strict=True):
+        assert_close(one, other)
+
+
+def tiny_batch() -> PackedBatch:
+    """A row of documents of all kinds."""
+    serialize = tiny_agent().serializer.episode
+    row = [Document(sequence=serialize(e), source=0, episode=i) for i, e in enumerate(documents_of_all_kinds())]
+    return collate([pack([row], sum(len(document.sequence) for document in row))])
+
+
+def gradients() -> tuple[Tensor, dict[str, Tensor]]:
+    """The loss of a batch, and how it changes with each weight."""
+    agent, batch = tiny_agent().train(), tiny_batch()
+    loss = torch.stack([loss_N.sum() for loss_N in agent.losses(batch).values()]).sum()
+    loss.backward()
+    return loss.detach(), {name: weight.grad for name, weight in agent.named_parameters() if weight.grad is not None}
+
+
+def test_a_compiled_network_has_the_same_gradients_and_is_plain_afterwards() -> None:
+    if (reason := compiling.hindrance(CPU)) is not None:
+        pytest.skip(f"torch.compile does not work here: {reason}")
+    agent, batch = tiny_agent().train(), tiny_batch()
+    expected, slopes = gradients()
+    with compiling.compiled(agent, True):
+        loss = torch.stack([loss_N.sum() for loss_N in agent.losses(batch).values()]).sum()
+        loss.backward()
+    assert_close(loss.detach(), expected)
+    for name, weight in agent.named_parameters():
+        if weight.grad is not None:
+            assert_close(weight.grad, slopes[name], atol=1e-4, rtol=1e-4)
+    assert all(block._compiled_call_impl is None for block in agent.modules() if isinstance(block, Block))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "steps", "works", "expected"),
+    [
+        ("never", 10**6, True, False),
+        ("auto", 10, True, False),
+        ("auto", 10**6, True, True),
+        ("auto", 10**6, False, False),
+    ],
+)
+def test_when_a_run_is_compiled(
+    wanted: str,
+    steps: int,
+    works: bool,
+    expected: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(compiling, "hindrance", lambda _: None if works else "no compiler")
+    assert compiling.to_compile(wanted, steps, CPU) is expected
+    assert ("no compiler" in capsys.readouterr().err) == (not works), "a fallback says so"
+
+
+def test_what_cannot_be_compiled_though_it_must(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "hindrance", lambda _: "no compiler")
+    with pytest.raises(ValueError, match=r"'always', but torch\.compile does not work on cpu: no compiler"):
+        compiling.to_compile("always", 1, CPU)
+    with pytest.raises(ValueError, match="did you mean 'auto'"):
+        compiling.to_compile("aut", 1, CPU)
