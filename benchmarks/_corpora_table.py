@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from opengato.core.config import plugin
+from opengato.core.views import drawing_task, retrieval_task, task_on
 from opengato.data.importing import corpora
 from opengato.evaluators.imported import BASELINES
 from opengato.sources import SourceCard
@@ -15,6 +16,7 @@ SOURCES = Path(__file__).parents[1] / "src" / "opengato" / "sources"
 MOST_TASKS = 4  # of a corpus and a family that are named one by one
 CORPORA = ("corpus", "tasks", "what", "licence", "split")
 MEASURED = ("task", "train", "test", "simple methods")
+PAIRS = ("pairs", "train", "test", "right of 16", "recall at 10", "AUROC", "bits per picture")
 
 
 def cards() -> list[SourceCard]:
@@ -35,13 +37,40 @@ def baselines(_found: object = None) -> str:
     """One row a task that has been measured, with its episodes in each split."""
     rows = ""
     for card in cards():
-        path = SOURCES / card.name / BASELINES
-        body: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"tasks": {}}
-        for task in (task for task in card.tasks if task in body["tasks"]):
+        body = measured(card)
+        for task in (task for task in card.tasks if task in body["tasks"] and task.partition("/")[0] != "caption"):
             said = "; ".join(f"{name} {value:.3g}" for name, value in body["tasks"][task].items())
-            counts = body["items"][task]
-            rows += _row((f"`{task}`", f"{counts['train']:,}", f"{counts['test']:,}", said))
+            rows += _row((f"`{task}`", *_counts(body["items"][task]), said))
     return _head(MEASURED) + rows
+
+
+def pairs(_found: object = None) -> str:
+    """One row a task about pairs, with what is reached where something else is asked about them.
+
+    Of several methods that of drawings is the last, which knows most.
+    """
+    rows = ""
+    for card in cards():
+        found: dict[str, Any] = measured(card)["tasks"]
+        for task in card.tasks:
+            choice = task if task.partition("/")[0] == "caption" else ""
+            drawn = drawing_task(task) if choice else ""
+            asked = (choice, retrieval_task(task), task_on("anomaly", task), drawn)
+            cells = [f"{list(found[one].values())[-1]:.3g}" if one in found else "" for one in asked]
+            if any(cells):
+                known = next(one for one in asked if one in found)
+                rows += _row((f"`{task}`", *_counts(measured(card)["items"][known]), *cells))
+    return _head(PAIRS) + rows
+
+
+def measured(card: SourceCard) -> dict[str, Any]:
+    """What the file of a corpus says of simple methods."""
+    path = SOURCES / card.name / BASELINES
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"tasks": {}}
+
+
+def _counts(items: dict[str, int]) -> tuple[str, str]:
+    return f"{items['train']:,}", f"{items['test']:,}"
 
 
 def named(tasks: tuple[str, ...]) -> str:

@@ -265,6 +265,7 @@ TABLES: dict[str, Callable[[Found], str]] = {
     "few-shot": _studies.few_shot,
     "corpora": _corpora_table.all_corpora,
     "baselines": _corpora_table.baselines,
+    "pairs": _corpora_table.pairs,
     **{name: benchmark(name) for name in HEADLINES},
 }
 

@@ -11,6 +11,7 @@ import pytest
 
 from opengato.core.config import plugin
 from opengato.data.importing import corpora
+from opengato.evaluators import evaluator_of
 from opengato.evaluators.imported import BASELINES
 from opengato.sources import Source
 from tests.house import PACKAGE
@@ -46,7 +47,9 @@ def test_the_card_is_complete(source: Source) -> None:
 def test_baselines_are_of_its_tasks_and_say_how_they_were_measured(path: Path) -> None:
     body = json.loads(path.read_text(encoding="utf-8"))
     assert {"date", "command", "versions"} <= body.keys()
-    assert body["tasks"].keys() == body["items"].keys() <= set(plugin("sources", path.parent.name).Source.card.tasks)
+    assert body["tasks"].keys() == body["items"].keys()
+    about = {evaluator_of(task).about(task) for task in body["tasks"]}
+    assert about <= set(plugin("sources", path.parent.name).Source.card.tasks)
     for task, methods in body["tasks"].items():
         assert methods, task
         assert all(math.isfinite(value) for value in methods.values()), task

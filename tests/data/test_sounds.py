@@ -17,6 +17,7 @@ from opengato.core.sequence import TokenSequence
 from opengato.core.serialize import Layout, Serializer
 from opengato.core.sound import read_sound
 from opengato.data import sounds
+from opengato.data.augment import Augment
 from opengato.data.documents import DocumentMaker
 from opengato.data.mixture import Source, SourceConfig
 from opengato.data.rules import Rules
@@ -106,7 +107,7 @@ def test_silenced_bands_and_gaps_are_silent(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_seed_decides_and_a_source_without_rules_keeps_its_order(store: str) -> None:
-    varying = source(store, vary_sounds=1.0)
+    varying = source(store, augment=Augment(sounds=1.0))
     assert_same_sequence(made(varying, 5), made(varying, 5))
     assert len({made(varying, seed).payload["audio"].tobytes() for seed in range(8)}) == 8
     assert len({len(made(varying, seed)) for seed in range(20)}) > 1, "speeds differ"
@@ -118,11 +119,13 @@ def test_a_seed_decides_and_a_source_without_rules_keeps_its_order(store: str) -
 
 
 def test_shares_are_shares(store: str) -> None:
-    varying, original = source(store, vary_sounds=0.3), SERIALIZER.episode(recording(2)).payload["audio"]
+    varying, original = source(store, augment=Augment(sounds=0.3)), SERIALIZER.episode(recording(2)).payload["audio"]
     changed = sum(not np.array_equal(made(varying, seed).payload["audio"], original) for seed in range(200))
     assert 35 <= changed <= 85  # 60, six deviations of sqrt(200 * 0.3 * 0.7)
-    with pytest.raises(ValueError, match="`vary_sounds` is 2, expected a share"):
-        Rules(vary_sounds=2)
+    with pytest.raises(ValueError, match="`sounds` is 2, expected a probability"):
+        Augment(sounds=2)
+    with pytest.raises(ValueError, match="`joined` is 2, expected a share"):
+        Rules(joined=2)
 
 
 def test_two_recordings_are_heard_one_after_the_other() -> None:
@@ -138,13 +141,24 @@ def test_two_recordings_are_heard_one_after_the_other() -> None:
 
 
 def test_recordings_are_joined_where_there_is_room(store: str) -> None:
-    joining = source(store, join_sounds=1.0)
+    joining = source(store, joined=1.0)
     texts = {written(made(joining, seed)) for seed in range(40)}
     assert texts == {f"number 2 number {other}" for other in (0, 1, 3, 4, 5)}
     short = len(SERIALIZER.episode(recording(2)))
     assert {written(made(joining, seed, limit=short)) for seed in range(10)} == {"number 2"}
     long = document("speech/toy", "long", audio=wav(tone(440, 15.0), RATE))
     assert joined(long, long, np.random.default_rng(0)) is long
+
+
+def test_of_joined_recordings_each_is_varied_by_itself(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All is made twice as fast but the pause between, which nothing changes."""
+    plain(monkeypatch, SPEEDS=(2.0, 2.0), PAUSE=(0.3, 0.3))
+    both = source(store, joined=1.0, augment=Augment(sounds=1.0))
+    for seed in range(4):
+        sequence = made(both, seed)
+        first, second = 0.5 + 0.1 * 2, 0.5 + 0.1 * int(written(sequence).rpartition(" ")[2])
+        expected = np.ceil((first / 2 + 0.3 + second / 2) * 10 - 1e-9)  # patches of a tenth of a second
+        assert len(sequence.payload["audio"]) == expected
 
 
 def test_only_a_recording_and_its_text_are_joined(tmp_path: Path) -> None:

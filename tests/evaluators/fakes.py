@@ -56,6 +56,7 @@ class FakeAgent(ExpertPolicy):
     """
 
     num_parameters = 1_234_567
+    ctc = None
 
     def __init__(
         self,

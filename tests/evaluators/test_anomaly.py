@@ -15,6 +15,7 @@ from opengato.evaluators import Settings, evaluator_of, run_task
 from opengato.evaluators.anomaly import sound_of, without_media
 from opengato.evaluators.anomaly.ranking import auroc, auroc_interval, exchanged
 from opengato.evaluators.heldout import held_out_pictures
+from opengato.evaluators.imported import baselines
 from tests.evaluators.fakes import FakeAgent, written
 
 TASK = "anomaly/caption-emoji"
@@ -91,7 +92,7 @@ def test_an_agent_that_notices_is_always_right_and_likely_captions_do_not_mislea
     assert result.score.value == 1.0
     assert result.figures["own text wins"].value == 1.0
     assert result.figures["plain"].value < 0.75, "two nats drown among captions that are likely or not by themselves"
-    assert result.references == {"chance": 0.5, "text alone": 0.5}
+    assert result.references == {"chance": 0.5, "text alone": 0.5, **baselines(TASK, "caption/emoji")}
     assert "another's sound" not in result.figures
 
 

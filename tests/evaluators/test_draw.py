@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +17,12 @@ import torch
 
 from opengato.agent.model import Agent
 from opengato.core.backbone import CachedBackbone
-from opengato.core.episode import ArraySpec
+from opengato.core.episode import MEDIA_SPECS, ArraySpec, document, objects
 from opengato.core.serialize import Role
 from opengato.core.views import as_drawn
+from opengato.data.store import StoreWriter
 from opengato.evaluators import Settings, evaluator_of, run_task
-from opengato.evaluators.draw import METRIC, OTHER, another, psnr_of
+from opengato.evaluators.draw import BY_LOT, METRIC, OTHER, another, psnr_of
 from opengato.evaluators.heldout import held_out_pictures
 from opengato.modalities.image.tokens import Config, PictureTokens
 from opengato.modalities.token_table import TokenTable
@@ -46,12 +49,13 @@ def test_a_head_of_zeros_needs_all_bits_and_its_caption_saves_none() -> None:
     assert result.score.value == pytest.approx(64 * math.log2(1000), rel=1e-5)
     assert result.figures["bits saved by the caption"].value == pytest.approx(0, abs=1e-3)
     assert result.references["told another caption"] == pytest.approx(result.score.value, rel=1e-5)
+    assert result.references[BY_LOT] == pytest.approx(64 * math.log2(1000))
     assert 12 < result.figures["PSNR"].value < 40
     assert run_task(agent, TASK, Settings(documents=3)) == result
 
 
 def test_what_is_saved_is_the_difference_picture_by_picture() -> None:
-    samples = {METRIC: [100.0, 300.0], OTHER: [110.0, 290.0], "PSNR": [20.0, 22.0]}
+    samples = {METRIC: [100.0, 300.0], OTHER: [110.0, 290.0], "PSNR": [20.0, 22.0], BY_LOT: [64 * math.log2(1000)]}
     result = evaluator_of(TASK).summarise(TASK, samples, Settings())
     assert (result.score.value, result.references["told another caption"]) == (200.0, 200.0)
     assert result.figures["caption helps"].value == 0.5
@@ -60,6 +64,13 @@ def test_what_is_saved_is_the_difference_picture_by_picture() -> None:
     assert another(["a", "a", "b"], 0) == "b"
     with pytest.raises(ValueError, match="all 2 captions are 'a'"):
         another(["a", "a"], 0)
+
+
+def test_films_are_not_drawn(tmp_path: Path) -> None:
+    film = replace(document("caption/composed", "a red panda"), observation_specs={"video": MEDIA_SPECS["video"]})
+    with StoreWriter(tmp_path / "composed" / "test") as writer:
+        writer.append([replace(film, observations={"video": objects([b"film"])})])
+    assert "no captioned pictures" in str(evaluator_of(TASK).unfit("draw/composed", Settings(data=tmp_path)))
 
 
 def test_psnr_of_what_comes_back_unchanged_is_out_of_sight() -> None:

@@ -13,6 +13,7 @@ import pytest
 from opengato.core.views import task_about
 from opengato.evaluators import Settings, evaluator_of, run_task
 from opengato.evaluators.heldout import held_out_pictures
+from opengato.evaluators.imported import baselines
 from opengato.evaluators.retrieve import cosines, halves, ranks, recall, tf_idf
 from opengato.nn import contrast
 from tests.tiny import vector_config
@@ -64,7 +65,7 @@ def test_who_knows_finds_all_and_who_is_one_off_finds_none_first(wrong: int) -> 
     assert task_about(task) == "caption/emoji"
     result = run_task(Knowing("caption/emoji", wrong), task, Settings())  # ty: ignore[invalid-argument-type]
     pictures = held_out_pictures("caption/emoji")
-    assert result.references == {"chance": 10 / len(pictures)}
+    assert result.references == {"chance": 10 / len(pictures), **baselines(task, "caption/emoji")}
     assert result.figures["recall at 1 of text"].value == (1.0 if not wrong else 0.0)
     assert result.figures["recall at 1 by text"].value == (1.0 if not wrong else 0.0)
     assert result.score.value >= (1.0 if not wrong else 0.0)

@@ -48,6 +48,19 @@ def test_rates_by_hand(prompts: Settings) -> None:
     assert not result.higher_is_better
 
 
+def test_what_a_head_spells_is_counted_beside(prompts: Settings) -> None:
+    class Spelling(FakeAgent):
+        ctc = "a head"
+
+        def spell(self, sound: bytes) -> str:
+            assert sound == SOUND
+            return "Hello!"
+
+    result = run_task(Spelling(codec=ByteCodec()), TASK, prompts)
+    assert result.figures["spelt"].value == pytest.approx((3 + 0 + 4) / 8)
+    assert "spelt" not in run_task(FakeAgent(codec=ByteCodec()), TASK, prompts).figures
+
+
 def test_silence_is_wrong_in_every_word_and_chatter_in_more(prompts: Settings) -> None:
     assert run_task(FakeAgent(codec=ByteCodec()), TASK, prompts).score.value == 1
     chatter = run_task(FakeAgent(codec=ByteCodec(), says=lambda _: "so " * 100), TASK, prompts)

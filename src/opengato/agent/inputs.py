@@ -13,12 +13,10 @@ import numpy as np
 from opengato.core.episode import ArraySpec
 from opengato.core.media import as_field
 from opengato.core.sequence import TokenSequence, concatenate
-from opengato.core.serialize import PART, Serializer
+from opengato.core.serialize import PART, TEXT, Serializer
 
 if TYPE_CHECKING:
     from opengato.agent.model import Agent
-
-TEXT = ArraySpec(name="text", kind="text", dtype="str")
 
 
 def read(agent: Agent, inputs: list[Any]) -> TokenSequence:
@@ -38,6 +36,13 @@ def read(agent: Agent, inputs: list[Any]) -> TokenSequence:
     words = " ".join(item for item in inputs if isinstance(item, str)) if told else ""
     seen = [as_field(item) for item in inputs if not (told and isinstance(item, str))]
     return _shown(serializer, seen, words)
+
+
+def read_as_asked(agent: Agent, inputs: list[Any]) -> TokenSequence:
+    """The same, but strings alone are the instruction to be followed, not a text that has begun."""
+    if all(isinstance(item, str) for item in inputs):
+        return concatenate([agent.serializer.prompt(" ".join(inputs))])  # a copy: torch takes no shared arrays
+    return read(agent, inputs)
 
 
 def read_as_seen(agent: Agent, inputs: list[Any]) -> TokenSequence:

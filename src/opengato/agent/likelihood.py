@@ -1,4 +1,4 @@
-"""How likely an episode is, teacher forced; and vectors for retrieval.
+"""How likely an episode is, teacher forced; vectors for retrieval; what is said, spelt without being written.
 
 Letters: B rows, T slots, S all slots of a block, N positions of one modality, P its payload row, D width.
 """
@@ -16,6 +16,7 @@ from opengato.agent.slots import Slots, slots_of
 from opengato.core.episode import Episode
 from opengato.core.sequence import TokenSequence
 from opengato.core.views import as_seen
+from opengato.nn.ctc import spelt
 from opengato.nn.spaces import CommonSpaces
 
 if TYPE_CHECKING:
@@ -111,6 +112,16 @@ def in_spaces(agent: Agent, spaces: CommonSpaces, sequence: TokenSequence) -> np
     if not found:
         raise ValueError(f"received {len(sequence)} positions, none of a modality that has a place: {names}")
     return spaces.joined(found).cpu().numpy()
+
+
+def spell(agent: Agent, sound: bytes) -> str:
+    """The best class of each moment of a sound, as letters [Graves et al. 2006, sec. 3.2, best path decoding]."""
+    if agent.ctc is None:
+        raise ValueError("this agent has no head to spell what is said; train one with `ctc` (objective `ctc`)")
+    slots = slots_of([read_as_seen(agent, [sound])], agent.device)
+    x_BTD = agent.embed_slots(slots.payload, slots.slot_N, slots.local_BT)
+    slot_N = slots.slot_N[agent.config.routes["observation/audio"]]
+    return spelt(agent.ctc(x_BTD[0, slot_N]).argmax(-1).tolist())
 
 
 def _hidden(agent: Agent, sequences: list[TokenSequence]) -> tuple[Slots, Tensor]:

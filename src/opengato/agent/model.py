@@ -15,8 +15,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from opengato.agent import likelihood
+from opengato.agent.compose import compose
 from opengato.agent.draw import draw
-from opengato.agent.inputs import read
+from opengato.agent.inputs import read, read_as_asked
 from opengato.agent.policy import AgentPolicy, Limits, SinglePolicy
 from opengato.agent.stream import Written, stream, write_action
 from opengato.core.backbone import Backbone
@@ -24,9 +25,11 @@ from opengato.core.batch import PackedBatch
 from opengato.core.episode import Episode
 from opengato.core.modality import Modality, Sampling
 from opengato.core.sequence import UNREAD
-from opengato.core.serialize import Layout, Serializer
+from opengato.core.serialize import TEXT, Layout, Serializer
+from opengato.core.views import PICTURE
 from opengato.nn import lora
 from opengato.nn.contrast import Config as ContrastConfig
+from opengato.nn.ctc import Config as CtcConfig
 from opengato.nn.int8 import num_int8
 from opengato.nn.spaces import Config as SpacesConfig
 
@@ -39,7 +42,8 @@ class Config:
     With `parallel_actions` a position of an action holds nothing but its place, in training as in acting: the numbers
     of an action are then predicted given the past but not one another, all in one pass [Reed et al. 2022, app. G].
     `adapters` beside the trunk's matrices are those of a fine-tuning under way. `contrast` is the head that makes
-    vectors for retrieval, where there is one (objective `contrastive`), or the common spaces of several senses.
+    vectors for retrieval, where there is one (objective `contrastive`), or the common spaces of several senses; `ctc`
+    the one that spells what is said in a recording (objective `ctc`).
     """
 
     modalities: dict[str, Any]
@@ -50,6 +54,7 @@ class Config:
     parallel_actions: bool = False
     adapters: lora.Config | None = None
     contrast: ContrastConfig | SpacesConfig | None = None
+    ctc: CtcConfig | None = None
 
     @property
     def layout(self) -> Layout:
@@ -79,6 +84,7 @@ class Agent(nn.Module):
         self.local = nn.Embedding(config.num_local + 1, width)
         nn.init.normal_(self.local.weight, std=0.2)
         self.contrast = None if config.contrast is None else config.contrast.build(width)
+        self.ctc = None if config.ctc is None else config.ctc.build(width)
         self.serializer = config.serializer()
 
     @property
@@ -187,6 +193,32 @@ class Agent(nn.Module):
         given = read(self, [inputs] if isinstance(inputs, str) else list(inputs))
         return stream(self, given, max_new_tokens, sampling, window)
 
+    def compose(
+        self,
+        inputs: list[Any] | str,
+        max_new_tokens: int = 256,
+        temperature: float = 1.0,
+        seed: int = 0,
+        top_p: float = 0.95,
+        top_k: int | None = None,
+        window: int | None = None,
+    ) -> list[str | Image.Image]:
+        """Texts and pictures in the order written, in answer to inputs as `generate` takes them; strings alone ask.
+
+        It stops at the end of the message. ValueError from an agent that writes text alone.
+        """
+        sampling = self._sampling(temperature, seed, top_p, top_k)
+        given = read_as_asked(self, [inputs] if isinstance(inputs, str) else list(inputs))
+        message: list[Any] = []
+        for kind, value in compose(self, given, max_new_tokens, sampling, window):
+            if kind == PICTURE.kind:
+                message.append(Image.fromarray(value))
+            elif kind == TEXT.kind and message and isinstance(message[-1], str):
+                message[-1] += value
+            else:
+                message.append(value)
+        return message
+
     def draw(
         self,
         text: str,
@@ -224,6 +256,10 @@ class Agent(nn.Module):
         That is the mean hidden state, or the place in common spaces of an agent that has such.
         """
         return likelihood.features(self, episodes)
+
+    def spell(self, sound: bytes) -> str:
+        """What is said in a recording, letter by letter as it is heard; ValueError from an agent without the head."""
+        return likelihood.spell(self, sound)
 
     def spec(self) -> str:
         """What goes in, what comes out, tasks, size and context, as text."""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from opengato.agent.generate import Decoding
-from opengato.agent.inputs import TEXT
 from opengato.core.episode import Episode
 from opengato.core.modality import Sampling
 from opengato.core.sequence import TokenSequence
+from opengato.core.serialize import TEXT, Codec
 
 if TYPE_CHECKING:
     from opengato.agent.model import Agent
@@ -31,28 +31,49 @@ def stream(
 
     A letter whose bytes are not all there yet waits for the rest, so that what was yielded is never taken back.
     """
-    serializer = agent.serializer
-    name = serializer.layout.modality("action", TEXT)
-    codec, sampling = serializer.codecs[name], sampling or Sampling()
+    name = agent.serializer.layout.modality("action", TEXT)
+    letters, sampling = Letters(agent.serializer.codecs[name]), sampling or Sampling()
     decoding = Decoding(agent, 1, window)
     step = max(int(given.step_T[-1]), 0)
-    h_BD = decoding.feed([0], [given])
-    end = codec.encode([""], TEXT, "action")[0]
-    written, told, stopped = [end[:0]], "", False
-    while not stopped and len(written) <= max_new_tokens:
+    h_BD, first = decoding.feed([0], [given]), decoding.length[0]
+    stopped = False
+    while not stopped and decoding.length[0] - first < max_new_tokens:
         token = decoding.sample(h_BD, name, TEXT, sampling)
-        stopped = np.array_equal(token, end)
+        stopped = letters.is_end(token)
         if not stopped:
-            written.append(token)
-            whole = codec.decode(np.concatenate(written), TEXT).rstrip(UNFINISHED)
-            if len(whole) > len(told):
-                yield whole[len(told) :]
-                told = whole
+            yield from letters.add(token)
             h_BD = decoding.feed([0], [decoding.sequence(name, 0, token, step=step)])
-    rest = codec.decode(np.concatenate(written), TEXT)[len(told) :]
-    if rest:
-        yield rest
+    yield from letters.rest()
     return stopped
+
+
+class Letters:
+    """What the tokens of a text spell, as far as it can no longer change."""
+
+    def __init__(self, codec: Codec):
+        self._codec = codec
+        self._end = codec.encode([""], TEXT, "action")[0]
+        self._rows, self._told = [self._end[:0]], 0
+
+    def is_end(self, token: np.ndarray) -> bool:
+        """Whether a token is the marker that ends a text."""
+        return np.array_equal(token, self._end)
+
+    def add(self, token: np.ndarray) -> list[str]:
+        """The letters that one more token makes sure of: one piece, or none."""
+        self._rows.append(token)
+        return self._new(self._spelt().rstrip(UNFINISHED))
+
+    def rest(self) -> list[str]:
+        """What is left, whole letters or not: one piece, or none."""
+        return self._new(self._spelt())
+
+    def _spelt(self) -> str:
+        return self._codec.decode(np.concatenate(self._rows), TEXT)
+
+    def _new(self, text: str) -> list[str]:
+        piece, self._told = text[self._told :], max(self._told, len(text))
+        return [piece] if piece else []
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -74,3 +74,7 @@ class Modality(nn.Module, ABC):
     def sample(self, h_ND: Tensor, spec: ArraySpec, sampling: Sampling) -> Tensor:
         """Rows (N, *payload_shape) chosen from the hidden states before them, within what `spec` allows."""
         raise ValueError(f"{type(self).__name__} has no head: it can be observed but not predicted")
+
+    def sample_any(self, h_ND: Tensor, specs: tuple[ArraySpec, ...], sampling: Sampling) -> Tensor:
+        """The same within what any of several specs allows."""
+        raise ValueError(f"{type(self).__name__} holds values of one spec at a time; expected a table of ids")

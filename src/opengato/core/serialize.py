@@ -4,7 +4,11 @@ Order (after Gato, [Reed et al. 2022, arXiv:2205.06175, sec. 2.1]): the instruct
 observations (texts, then images, films, sounds, then arrays, each by sorted key; then the parts of a message in their
 order), the separator if the layout has one, and the actions by sorted key, a predicted return before them. Keys such as
 `arm/joint` are those of nested structures, sorted level by level. If the layout has marks, they stand around each
-picture, sound and film.
+picture, sound and film. An action made of parts is a message, of which one is:
+
+    a red panda <image> 12 7 ... 930 </image> </s>
+
+So what is written after a piece of text says whether more text, a value of another kind or the end comes next.
 Letters: S steps, T positions, N positions of one modality, F fields of a step.
 """
 
@@ -29,6 +33,12 @@ MARK = ArraySpec(name="mark", kind="discrete", num_values=2 * len(MEDIA), dtype=
 """Value 2 k says that a value of kind `MEDIA[k]` begins, value 2 k + 1 that it ends."""
 PART = "part "
 """Fields so called, "part 001" and on, are the parts of a message: read in their order, whatever their kinds."""
+TEXT = ArraySpec(name="text", kind="text", dtype="str")
+
+
+def begin_of(kind: Kind) -> ArraySpec:
+    """The one value of `MARK` with which a value of this kind begins."""
+    return replace(MARK, low=2 * MEDIA.index(kind), high=2 * MEDIA.index(kind))
 
 
 class Codec(ABC):
@@ -204,11 +214,23 @@ class Serializer:
         return self._assemble(fields, num_steps=num_steps, first_step=first_step, first_position=first_position)
 
     def _action_fields(self, specs: Mapping[str, ArraySpec], values: Mapping[str, Any]) -> list[tuple]:
-        fields = []
-        for name in action_order(specs):
+        fields, order = [], action_order(specs)
+        parts = [name for name in order if name.startswith(PART)]
+        if len({specs[name].kind for name in parts}) > 1 and "mark" not in self.layout.routes:
+            raise ValueError(
+                f"a message of {[specs[name].kind for name in parts]} can only be written with marks, which say what "
+                "comes next; give its text `marks=True` and the layout the route 'mark'"
+            )
+        for name in order:
             modality = self.layout.modality("action", specs[name])
-            rows, counts = self.codecs[modality].encode(values[name], specs[name], "action")
+            # A text before another part goes on as that part; the marker at its end would end the message.
+            role = "observation" if name in parts[:-1] and specs[name].kind == TEXT.kind else "action"
+            rows, counts = self.codecs[modality].encode(values[name], specs[name], role)
             fields += self._marked(specs[name], (modality, rows, counts, self.action_mark(modality, specs[name]), True))
+        if parts and specs[parts[-1]].kind != TEXT.kind:
+            modality = self.layout.modality("action", TEXT)
+            rows, counts = self.codecs[modality].encode([""] * len(fields[0][2]), TEXT, "action")
+            fields.append((modality, rows, counts, -1, True))
         return fields
 
     def has_marks(self, spec: ArraySpec) -> bool:

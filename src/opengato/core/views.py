@@ -12,7 +12,7 @@ from typing import Literal
 from opengato.core.episode import MEDIA_SPECS, ArraySpec, Episode, objects
 from opengato.core.serialize import PART
 
-View = Literal["recorded", "drawn", "read", "seen", "shown", "matched", "followed", "gapped"]
+View = Literal["recorded", "drawn", "composed", "read", "seen", "shown", "matched", "followed", "gapped"]
 DRAW = "draw"
 """The family of tasks in which pictures are drawn."""
 RETRIEVE = "retrieve"
@@ -27,6 +27,8 @@ NEXT = "does the second text follow the first?"
 GAPS = "fill in the gaps"
 YES, NO = "yes", "no"
 ANSWER = ArraySpec(name="answer", kind="text", dtype="str")
+COMPOSE = "think of something, name it and draw it"
+"""What an agent is told whose answer is a caption and its picture."""
 
 
 def drawing_instruction(caption: str) -> str:
@@ -54,11 +56,21 @@ def task_about(task_id: str) -> str:
     return task_id.partition("/")[2].replace("-", "/", 1)
 
 
+def is_captioned_picture(episode: Episode) -> bool:
+    """Whether an episode shows one picture, once, and writes one text about it."""
+    pictures, texts = _pictures_and_texts(episode)
+    return episode.num_steps == len(pictures) == len(texts) == 1
+
+
+def _pictures_and_texts(episode: Episode) -> tuple[list[str], list[str]]:
+    pictures = [name for name, spec in episode.observation_specs.items() if spec.kind == "image"]
+    return pictures, [name for name, spec in episode.action_specs.items() if spec.kind == "text"]
+
+
 def as_drawn(episode: Episode) -> Episode:
     """The picture as an action, told its caption; ValueError for an episode that is no captioned picture."""
-    pictures = [name for name, spec in episode.observation_specs.items() if spec.kind == "image"]
-    texts = [name for name, spec in episode.action_specs.items() if spec.kind == "text"]
-    if episode.num_steps != 1 or len(pictures) != 1 or len(texts) != 1:
+    pictures, texts = _pictures_and_texts(episode)
+    if not is_captioned_picture(episode):
         raise ValueError(
             f"an episode of {episode.task!r} with {episode.num_steps} steps, {len(pictures)} pictures and {len(texts)} "
             "texts cannot be drawn; expected a picture and its caption"
@@ -71,6 +83,18 @@ def as_drawn(episode: Episode) -> Episode:
         observations={},
         action_specs={PICTURE.name: PICTURE},
         actions={PICTURE.name: episode.observations[pictures[0]]},
+    )
+
+
+def as_composed(episode: Episode) -> Episode:
+    """The caption and its picture as one message; ValueError for an episode that is no captioned picture."""
+    drawn = as_drawn(episode)
+    [caption] = _pictures_and_texts(episode)[1]
+    return replace(
+        drawn,
+        instruction=COMPOSE,
+        action_specs={f"{PART}000000": episode.action_specs[caption], f"{PART}000001": PICTURE},
+        actions={f"{PART}000000": episode.actions[caption], f"{PART}000001": drawn.actions[PICTURE.name]},
     )
 
 
@@ -154,6 +178,7 @@ def _asked(episode: Episode, question: str, texts: list[str], answer: str) -> Ep
 VIEWS: dict[View, Callable[[Episode], Episode]] = {
     "recorded": lambda episode: episode,
     "drawn": as_drawn,
+    "composed": as_composed,
     "read": as_read,
     "seen": as_seen,
     "shown": as_shown,

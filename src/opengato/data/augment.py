@@ -14,8 +14,7 @@ from PIL import Image
 
 from opengato.core.episode import Episode, is_absent, objects
 from opengato.core.picture import as_rgb, decoded
-
-_SHARES = ("zoom", "shift", "mirror", "words")
+from opengato.data.sounds import varied
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,7 +23,8 @@ class Augment:
 
     Pictures are turned by up to `turn` degrees, shrunk or enlarged by up to a share `zoom`, moved by up to a share
     `shift` of their sides, and mirrored with probability `mirror`; what comes in has the colour of their first pixel.
-    Of a text that is observed each word is left out with probability `words`, but never all of them.
+    Of a text that is observed each word is left out with probability `words`, but never all of them. A sound is made
+    another with probability `sounds` (`data/sounds.py`).
     """
 
     turn: float = 0.0
@@ -32,13 +32,17 @@ class Augment:
     shift: float = 0.0
     mirror: float = 0.0
     words: float = 0.0
+    sounds: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.turn <= 180:
             raise ValueError(f"`turn` is {self.turn}, expected 0 to 180 degrees")
-        for name in _SHARES:
+        for name in ("zoom", "shift", "words"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"`{name}` is {getattr(self, name)}, expected a share from 0 up to 1, without 1")
+        for name in ("mirror", "sounds"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"`{name}` is {getattr(self, name)}, expected a probability from 0 to 1")
 
     @property
     def moves(self) -> bool:
@@ -47,13 +51,18 @@ class Augment:
 
 
 def augmented(episode: Episode, augment: Augment, generator: np.random.Generator) -> Episode:
-    """The episode with other pictures and texts to be observed; each is drawn by itself."""
+    """The episode with other pictures, texts and sounds to be observed; each is drawn by itself.
+
+    The generator is asked for no more than is needed: what changes nothing draws nothing.
+    """
     observations = dict(episode.observations)
     for name, spec in episode.observation_specs.items():
         if spec.kind == "image" and augment.moves:
             observations[name] = objects([_moved(value, augment, generator) for value in observations[name]])
         elif spec.kind == "text" and augment.words:
             observations[name] = objects([_thinned(value, augment.words, generator) for value in observations[name]])
+        elif spec.kind == "audio" and augment.sounds:
+            observations[name] = objects([_reheard(value, augment.sounds, generator) for value in observations[name]])
     return replace(episode, observations=observations)
 
 
@@ -80,6 +89,11 @@ def _moved(value: Any, augment: Augment, generator: np.random.Generator) -> Any:
         fillcolor=picture.getpixel((0, 0)),
     )
     return np.asarray(changed)
+
+
+def _reheard(sound: bytes, probability: float, generator: np.random.Generator) -> bytes:
+    """A sound as it is or, by lot, another version of it."""
+    return sound if is_absent(sound) or generator.random() >= probability else varied(sound, generator)
 
 
 def _thinned(text: str, share: float, generator: np.random.Generator) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from opengato.core.episode import ArraySpec, Episode, objects
 from opengato.core.sequence import TokenSequence
-from opengato.core.serialize import Serializer
+from opengato.core.serialize import PART, Serializer
 from opengato.core.views import View
 
 _CHARACTERS_PER_POSITION = 6  # more than a token holds on average; where it holds more, the row takes another text
@@ -75,6 +75,8 @@ class DocumentMaker:
 
     def _count(self, observation: Mapping[str, ArraySpec], action: Mapping[str, ArraySpec]) -> int | None:
         layout, codecs = self.serializer.layout, self.serializer.codecs
+        if any(name.startswith(PART) for name in action):  # a message ends with a text, whatever its parts
+            return None
         counts = [codecs[layout.modality("observation", spec)].num_positions(spec) for spec in observation.values()]
         counts += [codecs[layout.modality("action", spec)].num_positions(spec) for spec in action.values()]
         counts += [2 for spec in (*observation.values(), *action.values()) if self.serializer.has_marks(spec)]

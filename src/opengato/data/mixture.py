@@ -25,7 +25,7 @@ from opengato.data.packing import Rows
 from opengato.data.questions import followed, gapped
 from opengato.data.returns import expert_returns, good_enough
 from opengato.data.rules import Prompter, Rules
-from opengato.data.sounds import SLOWER, can_join, joined, varied
+from opengato.data.sounds import can_join, joined
 from opengato.data.store import EpisodeStore
 
 MIN_GAP = 16  # slots; a shorter stretch of text teaches too little to be worth a begin marker
@@ -214,7 +214,8 @@ class Source:
             return self._maker.make(episode, limit, generator)
         if self.rules.instructions < 1 and generator.random() >= self.rules.instructions:
             episode = replace(episode, instruction="")
-        episode = self._heard(index, episode, limit, generator)
+        if self.rules.joined > 0 and generator.random() < self.rules.joined and can_join(episode):
+            episode = self._followed(index, episode, limit, generator)
         if self.rules.pairs > 1:
             others = self._others(index, self.rules.pairs - 1, generator)
             return self._maker.make_joined([episode, *(self._varied(other, generator) for other in others)], limit)
@@ -224,14 +225,11 @@ class Source:
                 return prompted
         return self._maker.make(episode, limit, generator)
 
-    def _heard(self, index: int, episode: Episode, limit: int, generator: np.random.Generator) -> Episode:
-        """An episode with its sounds as the rules have them."""
-        if self.rules.join_sounds > 0 and generator.random() < self.rules.join_sounds and can_join(episode):
-            for other in self._others(index, 1, generator):
-                both = joined(episode, self.read(other), generator)
-                episode = both if SLOWER * self._maker.length(both) <= limit else episode
-        if self.rules.vary_sounds > 0 and generator.random() < self.rules.vary_sounds:
-            episode = varied(episode, generator)
+    def _followed(self, index: int, episode: Episode, limit: int, generator: np.random.Generator) -> Episode:
+        """A recording and another one of its task as one; the recording alone where there is no other, or no room."""
+        for other in self._others(index, 1, generator):
+            both = joined(episode, self._varied(other, generator), generator)
+            return both if self._maker.length(both) <= limit else episode
         return episode
 
     def _others(self, index: int, wanted: int, generator: np.random.Generator) -> list[int]:

@@ -30,16 +30,16 @@ class Rules:
     go to each observation; with `predict_returns` the latter is not observed but predicted, before each action.
     `instructions` is the share of documents that keep their instruction. Of captioned pictures and the like,
     `pairs_apart` is the share of documents that come in two, what is seen and what is written, each by itself, to be
-    found by one another (objective `contrastive`); of pictures, `drawn` is the share that are to be drawn. Without an
-    instruction, `seen` is the share of documents that hold what is observed and nothing else, and `shown` of those that
-    hold what is written about it too, as an observation; `matched` is the share that ask whether the two belong
-    together, half of them with what was written of another episode of the task (objective `masked`). Of plain text,
-    which takes no other rules, `followed` is the share of documents that ask whether a sentence follows another, and
-    `gapped` of those that ask what stood in the gaps. `augment`
-    changes pictures and texts that are observed (`data/augment.py`); `vary_sounds` is the share of documents whose
-    sounds are made different (`data/sounds.py`); `join_sounds` is the share of recordings that are followed by another
-    one of their task, and the text of both, where a row has room. `share` is that of the episodes of each task that are
-    used, one at least, the same in every run: a few labels, say.
+    found by one another (objective `contrastive`); of pictures, `drawn` is the share that are to be drawn, `composed`
+    the share that are to be drawn after a caption that is to be written, too (`agent.compose`). Without an instruction,
+    `seen` is the share of documents that hold what is observed and nothing else, and `shown` of those that hold what is
+    written about it too, as an observation; `matched` is the share that ask whether the two belong together, half of
+    them with what was written of another episode of the task (objective `masked`). Of plain text, which takes no other
+    rules, `followed` is the share of documents that ask whether a sentence follows another, and `gapped` of those that
+    ask what stood in the gaps. Of recordings, `joined` is the share that are followed by another one of their task, and
+    the text of both, where a row has room. `augment` changes pictures, texts and sounds that are observed, each by
+    itself (`data/augment.py`). `share` is that of the episodes of each task that are used, one at least, the same in
+    every run: a few labels, say.
     """
 
     prompt: float = 0.0
@@ -53,19 +53,18 @@ class Rules:
     instructions: float = 1.0
     pairs_apart: float = 0.0
     drawn: float = 0.0
+    composed: float = 0.0
+    joined: float = 0.0
     seen: float = 0.0
     shown: float = 0.0
     matched: float = 0.0
     followed: float = 0.0
     gapped: float = 0.0
     augment: Augment = field(default_factory=Augment)
-    vary_sounds: float = 0.0
-    join_sounds: float = 0.0
     share: float = 1.0
 
     def __post_init__(self) -> None:
-        shares = "prompt", "prompt_ends", "instructions", "vary_sounds", "join_sounds"
-        for name in (*shares, *self.views):
+        for name in ("prompt", "prompt_ends", "instructions", "joined", *self.views):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"`{name}` is {getattr(self, name)}, expected a share from 0 to 1")
         if not 0 < self.share <= 1:
@@ -92,7 +91,7 @@ class Rules:
     @property
     def views(self) -> dict[str, float]:
         """The shares of documents that are not as recorded."""
-        names = "drawn", "pairs_apart", "seen", "shown", "matched", "followed", "gapped"
+        names = "drawn", "composed", "pairs_apart", "seen", "shown", "matched", "followed", "gapped"
         return {name: getattr(self, name) for name in names}
 
 

@@ -10,13 +10,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from opengato.core.episode import Episode, is_absent, objects
+from opengato.core.episode import Episode, objects
 from opengato.core.media import wav
 from opengato.core.sound import read_sound
 
 RATE = 16_000
 SPEEDS = (0.87, 1.15)  # [Ko et al. 2015, Audio augmentation for speech recognition] take 0.9, 1.0 and 1.1
-SLOWER = 1 / SPEEDS[0]  # how much longer a sound may become
 NOISE = (10.0, 50.0)  # decibels below the sound
 BANDS, BAND = 2, 0.15  # silenced, of at most this share of the mel scale [Park et al. 2019, arXiv:1904.08779, sec. 2]
 GAPS, GAP, GAP_SHARE = 2, 0.25, 0.1  # silenced, of at most so many seconds and this share of the sound
@@ -24,17 +23,8 @@ PAUSE = (0.05, 0.4)  # seconds between two recordings
 LONGEST = 20.0  # seconds of two recordings
 
 
-def varied(episode: Episode, generator: np.random.Generator) -> Episode:
-    """The episode with other versions of its sounds."""
-    observations = dict(episode.observations)
-    for name, spec in episode.observation_specs.items():
-        if spec.kind == "audio":
-            files = (value if is_absent(value) else _varied(value, generator) for value in observations[name])
-            observations[name] = objects(list(files))
-    return replace(episode, observations=observations)
-
-
-def _varied(sound: bytes, generator: np.random.Generator) -> bytes:
+def varied(sound: bytes, generator: np.random.Generator) -> bytes:
+    """Another version of a sound, as a WAV at `RATE`."""
     return wav(vary(read_sound(sound, RATE), generator), RATE)
 
 

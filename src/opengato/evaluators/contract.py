@@ -63,6 +63,10 @@ class Evaluator(ABC):
     def tasks(self, family: str) -> list[str]:
         """All ids of a family that it can measure."""
 
+    def about(self, task_id: str) -> str:
+        """The task whose held-out items it looks at: `caption/emoji` for `retrieve/caption-emoji`."""
+        return task_id
+
     def unfit(self, task_id: str, settings: Settings | None = None) -> str | None:
         """Why no honest score can be given for a task, whoever acts; None where one can."""
         return None

@@ -96,9 +96,12 @@ def _store(task_id: str, data: Path, split: str) -> EpisodeStore:
     return EpisodeStore(folder / split)
 
 
-def baselines(task_id: str) -> dict[str, float]:
-    """What simple methods reach on the held-out episodes of a task, by name: `sources/NAME/baselines.json`."""
-    name = _source_by_task().get(task_id)
+def baselines(task_id: str, about: str | None = None) -> dict[str, float]:
+    """What simple methods reach on the held-out episodes of a task, by name: `sources/NAME/baselines.json`.
+
+    `about` is the task whose episodes they are, where it has another id.
+    """
+    name = _source_by_task().get(about or task_id)
     path = Path(str(importlib.resources.files("opengato") / "sources" / (name or "") / BASELINES))
     if not path.is_file():
         return {}

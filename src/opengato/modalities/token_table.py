@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -37,7 +38,7 @@ class TokenTable(Modality):
         super().__init__()
         self.codec = codec
         self.table = TiedTable(codec.num_ids, width)
-        self._choices: dict[tuple[ArraySpec, torch.device], _Choice] = {}
+        self._choices: dict[tuple[tuple[ArraySpec, ...], torch.device], _Choice] = {}
 
     def embed(self, payload_NP: Tensor) -> Tensor:
         return self.table.embed(payload_NP)
@@ -49,26 +50,29 @@ class TokenTable(Modality):
         return list(self.table.parameters())
 
     def sample(self, h_ND: Tensor, spec: ArraySpec, sampling: Sampling) -> Tensor:
-        choice = self._choice(spec, h_ND.device)
+        return self.sample_any(h_ND, (spec,), sampling)
+
+    def sample_any(self, h_ND: Tensor, specs: tuple[ArraySpec, ...], sampling: Sampling) -> Tensor:
+        choice = self._choice(specs, h_ND.device)
         logits_NV = self.table.logits(h_ND, choice.ids)
         if choice.holes_V is not None:
             logits_NV = logits_NV.masked_fill(choice.holes_V, -torch.inf)
         return choose_ids(logits_NV, sampling) + choice.ids.start
 
-    def _choice(self, spec: ArraySpec, device: torch.device) -> _Choice:
-        key = spec, device
+    def _choice(self, specs: tuple[ArraySpec, ...], device: torch.device) -> _Choice:
+        key = specs, device
         if key not in self._choices:
             if len(self._choices) >= CHOICES:
                 self._choices.clear()
-            self._choices[key] = _choice_of(self.codec, spec, device)
+            self._choices[key] = _choice_of(self.codec, specs, device)
         return self._choices[key]
 
 
-def _choice_of(codec: TokenCodec, spec: ArraySpec, device: torch.device) -> _Choice:
-    allowed = codec.allowed(spec)
+def _choice_of(codec: TokenCodec, specs: tuple[ArraySpec, ...], device: torch.device) -> _Choice:
+    allowed = np.any([codec.allowed(spec) for spec in specs], axis=0)
     if not allowed.any():
         raise ValueError(
-            f"{spec.name!r} cannot be written: none of the {codec.num_ids} ids of this modality may be used"
+            f"{specs[0].name!r} cannot be written: none of the {codec.num_ids} ids of this modality may be used"
         )
     first, last = allowed.nonzero()[0][[0, -1]].tolist()
     holes = ~allowed[first : last + 1]

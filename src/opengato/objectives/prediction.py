@@ -22,13 +22,17 @@ def row_weights(batch: PackedBatch, balance: float) -> dict[str, Tensor]:
     found = {name: slot_N[batch.predict_N[name]] for name, slot_N in batch.slot_N.items()}
     if balance == 0:
         return {name: torch.ones(len(slot_N), device=slot_N.device) for name, slot_N in found.items()}
-    rows = torch.arange(len(batch.document_BT), device=batch.document_BT.device)[:, None]
-    # Padding (-1) gets a number of its own in each row.
-    document_S = (rows * (int(batch.document_BT.max()) + 2) + batch.document_BT + 1).flatten()
+    document_S = document_numbers(batch)
     length = torch.bincount(document_S)
     predicted = torch.bincount(document_S[torch.cat(list(found.values()))], minlength=len(length))
     weight = (length / predicted.clamp(min=1)) ** balance
     return {name: weight[document_S[slot_N]] for name, slot_N in found.items()}
+
+
+def document_numbers(batch: PackedBatch) -> Tensor:
+    """A number (S,) for the document of each slot, another one in each row; the padding of a row has one, too."""
+    rows = torch.arange(len(batch.document_BT), device=batch.document_BT.device)[:, None]
+    return (rows * (int(batch.document_BT.max()) + 2) + batch.document_BT + 1).flatten()
 
 
 def total_weight(batch: PackedBatch, balance: float) -> float:

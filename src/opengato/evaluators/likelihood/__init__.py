@@ -27,8 +27,9 @@ class Evaluator(contract.Evaluator):
 
     The text is read in windows that fit the agent's context and overlap by half, so that all but the first tokens see
     at least half a context; each byte is scored in exactly one window. The marker that ends a document is no byte and
-    not scored. Beside it: xz -9e of the same bytes, which starts knowing no language. The text is that of the shipped
-    sample, or the held-out documents of an imported corpus, each read alone, which xz reads as one.
+    not scored. Beside it: the entropy of the frequencies of these bytes, and xz -9e of them, which starts knowing no
+    language. The text is that of the shipped sample, or the held-out documents of an imported corpus, each read alone,
+    which xz reads as one.
     """
 
     counted = "bytes"
@@ -72,7 +73,7 @@ class Evaluator(contract.Evaluator):
             metric=METRIC,
             score=rate.scaled(0.0, math.log(2)),
             figures={},
-            references={"xz -9e": xz_bits_per_byte(scored)},
+            references={"frequencies of bytes": entropy_of_bytes(scored), "xz -9e": xz_bits_per_byte(scored)},
             samples={name: tuple(values) for name, values in samples.items()},
             num_samples=len(samples["bytes"]),
             seed=settings.seed,
@@ -92,3 +93,14 @@ def texts_of(task_id: str, settings: contract.Settings) -> list[str]:
 def xz_bits_per_byte(data: bytes) -> float:
     """Size of `data` after `xz -9e`, in bits per byte of `data`."""
     return 8 * len(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME)) / len(data)
+
+
+def entropy_of_bytes(data: bytes) -> float:
+    """Bits per byte of a code that knows how often each byte comes in `data`, and nothing else.
+
+    >>> entropy_of_bytes(b"aaab")
+    0.8112781244591328
+    """
+    counts = np.bincount(np.frombuffer(data, np.uint8))
+    shares = counts[counts > 0] / len(data)
+    return float(-(shares * np.log2(shares)).sum())

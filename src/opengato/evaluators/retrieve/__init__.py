@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from opengato.agent.model import Agent
+from opengato.core.episode import Episode
 from opengato.core.views import RETRIEVE, retrieval_task, task_about
 from opengato.evaluators import contract
 from opengato.evaluators.heldout import held_out_tasks, held_out_text
-from opengato.evaluators.imported import known_tasks, unavailable
+from opengato.evaluators.imported import baselines, known_tasks, unavailable
 from opengato.evaluators.pairs import held_out_pairs, shown, written
 from opengato.evaluators.report import TaskResult
 from opengato.evaluators.statistics import Interval, proportion
@@ -43,15 +44,18 @@ class Evaluator(contract.Evaluator):
     def tasks(self, family: str) -> list[str]:
         return sorted(retrieval_task(task) for part in (*FAMILIES, "text") for task in sources_of(part))
 
+    def about(self, task_id: str) -> str:
+        return task_about(task_id)
+
     def unfit(self, task_id: str, settings: contract.Settings | None = None) -> str | None:
-        return unavailable(task_about(task_id), (settings or contract.Settings()).data)
+        return unavailable(self.about(task_id), (settings or contract.Settings()).data)
 
     def num_samples(self, task_id: str, settings: contract.Settings) -> int | None:
         return None
 
     def measure(self, agent: Agent, task_id: str, settings: contract.Settings) -> Iterator[tuple[str, float]]:
         """The rank (0 is right) of the right candidate of each query, both ways; and how many candidates there were."""
-        task = task_about(task_id)
+        task = self.about(task_id)
         if task.startswith("text/"):
             pairs = halves(held_out_text(task))[: settings.documents]
             asked, found = [[first] for first, _ in pairs], [[second] for _, second in pairs]
@@ -60,9 +64,8 @@ class Evaluator(contract.Evaluator):
             yield from (("rank of TF-IDF", float(rank)) for rank in plain)
         else:
             episodes = held_out_pairs(task, settings.data, settings.documents)
-            texts = sorted({written(episode) for episode in episodes})
+            texts, right = questions(episodes)
             asked, found = [[text] for text in texts], [list(shown(episode)) for episode in episodes]
-            right = np.array([[text == written(episode) for episode in episodes] for text in texts])
         cosine = cosines(agent.embed(asked), agent.embed(found))
         yield from ((f"rank {THERE}", float(rank)) for rank in ranks(cosine, right))
         yield from ((f"rank {BACK}", float(rank)) for rank in ranks(cosine.T, right.T))
@@ -77,7 +80,8 @@ class Evaluator(contract.Evaluator):
             for depth in DEPTHS
         }
         score = figures.pop(f"recall at {DEPTHS[-1]} {THERE}")
-        references = {"chance": min(1.0, DEPTHS[-1] / samples["candidates"][0])}
+        chance = min(1.0, DEPTHS[-1] / samples["candidates"][0])
+        references = {"chance": chance, **baselines(task_id, self.about(task_id))}
         if "rank of TF-IDF" in samples:
             references["TF-IDF"] = recall(samples["rank of TF-IDF"], DEPTHS[-1]).value
         return TaskResult(
@@ -96,6 +100,12 @@ class Evaluator(contract.Evaluator):
 def sources_of(part: str) -> list[str]:
     """The tasks of a family whose held-out parts are pairs, or can be cut into such."""
     return held_out_tasks("text") if part == "text" else known_tasks(part)
+
+
+def questions(episodes: Sequence[Episode]) -> tuple[list[str], np.ndarray]:
+    """The different texts of pairs, sorted, and which pairs (Q, C) each of them is of."""
+    texts = sorted({written(episode) for episode in episodes})
+    return texts, np.array([[text == written(episode) for episode in episodes] for text in texts])
 
 
 def recall(found: Sequence[float], depth: int) -> Interval:

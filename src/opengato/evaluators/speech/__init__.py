@@ -10,6 +10,7 @@ import numpy as np
 from opengato.agent.model import Agent
 from opengato.evaluators import contract
 from opengato.evaluators.imported import ImportedEvaluator, baselines, held_out_episodes
+from opengato.evaluators.pairs import shown
 from opengato.evaluators.replies import answer_nats, answer_of
 from opengato.evaluators.report import TaskResult
 from opengato.evaluators.statistics import bootstrap_ratio, proportion
@@ -24,8 +25,9 @@ class Evaluator(ImportedEvaluator):
 
     `character error rate` is the same of letters and spaces. Both compare what `sources.speech.transcript` leaves of a
     text: lower case, no punctuation. `bits per character` is of the true transcript and the marker that ends it,
-    teacher forced; `stops` is the share of transcripts that end by themselves within 192 tokens. Beside it: nothing
-    written, which leaves out every word.
+    teacher forced; `stops` is the share of transcripts that end by themselves within 192 tokens; `spelt` is the word
+    error rate of what a CTC head spells, where the agent has one. Beside it: nothing written, which leaves out every
+    word.
     """
 
     counted = "words"
@@ -42,12 +44,16 @@ class Evaluator(ImportedEvaluator):
             yield "character edits", float(edits(written, said))
             yield "characters", float(len(said))
             yield "stopped", float(answer.stopped)
+            if agent.ctc is not None:
+                heard = transcript(agent.spell(shown(episode)[-1]))
+                yield "spelt word edits", float(edits(heard.split(), said.split()))
         for nats in answer_nats(agent, episodes):
             yield "nats", float(np.sum(nats, dtype=np.float64))
 
     def summarise(self, task_id: str, samples: contract.Samples, settings: contract.Settings) -> TaskResult:
         """Rates over all recordings, with bootstrap intervals over recordings."""
         rng = np.random.default_rng(settings.seed)
+        spelt = samples.get("spelt word edits")
         bits = bootstrap_ratio(samples["nats"], samples["characters"], rng).scaled(0.0, math.log(2))
         return TaskResult(
             task=task_id,
@@ -57,6 +63,7 @@ class Evaluator(ImportedEvaluator):
                 "character error rate": bootstrap_ratio(samples["character edits"], samples["characters"], rng),
                 "bits per character": bits,
                 "stops": proportion(int(sum(samples["stopped"])), len(samples["stopped"])),
+                **({"spelt": bootstrap_ratio(spelt, samples["words"], rng)} if spelt else {}),
             },
             references={"empty": 1.0, **baselines(task_id)},
             samples={name: tuple(values) for name, values in samples.items()},

@@ -81,7 +81,14 @@ class TextCodec(TokenCodec):
         return self._pieces.decode([int(i) for i in payload if i not in (self.bos, self.eos) and i < self.num_pieces])
 
     def allowed(self, spec: ArraySpec) -> np.ndarray:
-        """All but padding, unknown, begin and marks; the end marker is written. Byte pieces cover what is unknown."""
+        """All but padding, unknown, begin and marks; the end marker is written. Byte pieces cover what is unknown.
+
+        Of `MARK` those within its bounds.
+        """
+        if spec.kind == MARK.kind:
+            value = np.arange(self.num_ids) - self.num_pieces
+            low, high = spec.bounds
+            return (value >= np.maximum(low, 0)) & (value <= high)
         marks = (self._pieces.is_control, self._pieces.is_unknown, self._pieces.is_unused)
         written = [i == self.eos or not any(is_mark(i) for is_mark in marks) for i in range(self.num_pieces)]
         return np.array(written + [False] * (self.num_ids - self.num_pieces), bool)
