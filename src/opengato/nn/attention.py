@@ -10,12 +10,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def attend(q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, mask_BTS: Tensor) -> Tensor:
-    """Softmax attention, scaled by 1 / sqrt(K); `mask_BTS` True = sees.
+def attend(
+    q_BHTK: Tensor,
+    k_BHSK: Tensor,
+    v_BHSK: Tensor,
+    mask_BTS: Tensor | None = None,
+    bias_HTS: Tensor | None = None,
+) -> Tensor:
+    """Softmax attention, scaled by 1 / sqrt(K); `mask_BTS` True = sees, None = all; `bias_HTS` is added to the scores.
 
     What a query that sees nothing gives is undefined: callers let each slot see itself.
     """
-    return F.scaled_dot_product_attention(q_BHTK, k_BHSK, v_BHSK, attn_mask=mask_BTS[:, None])
+    mask = None if mask_BTS is None else mask_BTS[:, None]
+    if bias_HTS is not None:
+        mask = bias_HTS[None] if mask is None else bias_HTS.masked_fill(~mask, -torch.inf)
+    return F.scaled_dot_product_attention(q_BHTK, k_BHSK, v_BHSK, attn_mask=mask)
 
 
 def attention_weights(q_BHTK: Tensor, k_BHSK: Tensor, mask_BTS: Tensor) -> Tensor:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Activation = Literal["silu", "gelu"]
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"silu": F.silu, "gelu": F.gelu}
+Activation = Literal["silu", "gelu", "gelu_tanh", "relu"]
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "silu": F.silu,
+    "gelu": F.gelu,
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),  # what JAX calls gelu
+    "relu": F.relu,
+}
 
 
 class TiedTable(nn.Embedding):
@@ -58,13 +64,13 @@ class GatedFeedForward(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """W_out(activation(W_in x)) [Vaswani et al. 2017, arXiv:1706.03762, eq. 2], without biases."""
+    """W_out(activation(W_in x)) [Vaswani et al. 2017, arXiv:1706.03762, eq. 2], without biases unless asked for."""
 
-    def __init__(self, width: int, hidden: int, activation: Activation = "gelu"):
+    def __init__(self, width: int, hidden: int, activation: Activation = "gelu", bias: bool = False):
         super().__init__()
         self.activation = ACTIVATIONS[activation]
-        self.inner = nn.Linear(width, hidden, bias=False)
-        self.out = nn.Linear(hidden, width, bias=False)
+        self.inner = nn.Linear(width, hidden, bias=bias)
+        self.out = nn.Linear(hidden, width, bias=bias)
 
     def forward(self, x_D: Tensor) -> Tensor:
         return self.out(self.activation(self.inner(x_D)))
