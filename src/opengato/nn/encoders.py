@@ -19,14 +19,14 @@ from opengato.nn.layers import ACTIVATIONS, Activation
 from opengato.nn.space_time import ATTENTIONS, Attention, SpaceTimeBlock
 from opengato.nn.stems import ToPatches
 
-Relative = Literal["none", "own", "shared"]
+Relative = Literal["none", "each", "one"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pictures:
     """A vision transformer: patches and a class token, with learned `places`, relative ones, or both.
 
-    Relative places are of each module its `own` or `shared` by all. [Dosovitskiy et al. 2020, arXiv:2010.11929].
+    Of `relative` places, `each` module has its own, or all have `one`. [Dosovitskiy et al. 2020, arXiv:2010.11929].
     """
 
     size: tuple[int, int]
@@ -39,7 +39,7 @@ class Pictures:
     last_norm: bool = True
 
     def __post_init__(self) -> None:
-        choose(self.relative, ("none", "own", "shared"), what="kind of relative places")
+        choose(self.relative, ("none", "each", "one"), what="kind of relative places")
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -62,7 +62,7 @@ class PictureEncoder(nn.Module):
         self.token = nn.Parameter(torch.zeros(width))
         self.place = nn.Parameter(torch.zeros(1 + rows * columns, width)) if config.places else None
         self.layers = nn.ModuleList(NormBefore(config.layer) for _ in range(config.depth))
-        tables = {"none": 0, "own": config.depth, "shared": 1}[config.relative]
+        tables = {"none": 0, "each": config.depth, "one": 1}[config.relative]
         self.relative = nn.ModuleList(RelativePlaces(config.grid, config.layer.heads) for _ in range(tables))
         self.norm = config.layer.norm() if config.last_norm else nn.Identity()
 

@@ -81,7 +81,7 @@ def pictures(settings: Mapping[str, Any]) -> Pictures:
         channels=settings.get("num_channels", 3),
         layer=layer(settings, key_bias=False, scale=scale if scale > 0 else None),
         places=settings.get("use_absolute_position_embeddings", False),
-        relative="own" if own else "shared" if shared else "none",
+        relative="each" if own else "one" if shared else "none",
         last_norm=not settings.get("use_mean_pooling", True),
     )
 

@@ -73,7 +73,7 @@ def image_convolution(latents: Latents = IMAGE, num_classes: int = 1000, same: b
 
 
 def flow(latents: Latents = FLOW, size: tuple[int, int] = (368, 496)) -> IO:
-    """The surroundings of each pixel in both frames in; how it moves out, in twentieths of pixels.
+    """The surroundings of each pixel in both frames in; how far each moves out, in units of 20 pixels.
 
     54 numbers a pixel: 3 x 3 pixels of 3 colours of the first frame, then of the second (`nn.stems.surroundings`).
     """
