@@ -79,7 +79,7 @@ def colours(flow: np.ndarray, fastest: float | None = None) -> np.ndarray:
     top = max(float(speed_HW.max()) if fastest is None else fastest, 1e-6)
     hue_HW = np.arctan2(y_HW, x_HW) / (2 * np.pi) % 1
     hsv = np.stack([hue_HW, np.minimum(speed_HW / top, 1), np.ones_like(hue_HW)], -1)
-    return np.asarray(Image.fromarray(np.round(255 * hsv).astype(np.uint8), "HSV").convert("RGB"))
+    return np.array(Image.fromarray(np.round(255 * hsv).astype(np.uint8), "HSV").convert("RGB"))
 
 
 def wheel(side: int = 64) -> np.ndarray:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
-from opengato.core.config import choose, from_json, to_json
-from opengato.recipes.jobs import autoencode, digits, flow, language, sentiment
+from opengato.core.config import choose, to_json
+from opengato.recipes.jobs import autoencode, digits, flow, language, sentiment, weights
 from opengato.recipes.jobs.contract import Figures, JobRecipe
 from opengato.train import fitting
 from opengato.train.prepare import import_stores
@@ -36,15 +35,9 @@ def train(recipe: JobRecipe, folder: Path, data: Path) -> nn.Module:
     return fitting.fit(recipe.fit, recipe.settings.training(data, recipe.fit), folder, about)
 
 
-def trained(folder: Path) -> tuple[nn.Module, Any]:
-    """A network that `train` left, and the settings of its job."""
-    network, card = fitting.load_network(folder)
-    if "settings" not in card:
-        raise ValueError(f"the card in {str(folder)!r} names no job; expected the folder of a finished run")
-    return network, from_json(card["settings"])
-
-
 def measure(folder: Path, data: Path, documents: int | None = None) -> Figures:
     """Figures on the held-out episodes of the job that a network was trained for, at most `documents` of them."""
-    network, settings = trained(folder)
-    return settings.measure(network, data, documents)
+    found = weights.load(str(folder))
+    if found.settings is None:
+        raise ValueError(f"{str(folder)!r} holds published weights, which belong to no job here; expected a run")
+    return found.settings.measure(found.network, data, documents)
