@@ -28,7 +28,7 @@ def script(name: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of transformers, which one script compares with
 @pytest.mark.parametrize("name", NAMES)
 def test_runs_at_a_tiny_size(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if name == "training_speed":
+    if name in ("perceiver", "training_speed"):
         pytest.importorskip("transformers")
     threads = str(torch.get_num_threads())  # they set it for the whole process
     body = script(name, monkeypatch).main(["--quick", "--threads", threads, "--out", str(tmp_path)])
