@@ -193,7 +193,8 @@ def test_every_command_is_one_that_the_program_takes(page: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["add-a-task-family.md", "add-a-modality.md", "finetune.md", "your-data.md", "your-environment.md"]
+    "name",
+    ["add-a-task-family.md", "add-a-modality.md", "finetune.md", "perceiver.md", "your-data.md", "your-environment.md"],
 )
 def test_code_keeps_the_style_of_the_house(name: str, tmp_path: Path) -> None:
     ruff = Path(sys.executable).with_name("ruff")

@@ -18,23 +18,14 @@ from opengato.recipes import jobs
 from opengato.recipes.jobs import autoencode, byte_text, digits, flow, language, sentiment
 from opengato.recipes.jobs.contract import JobRecipe
 from opengato.train import fitting
+from tests.corpora import SMALL
 
 Corpora = Callable[..., Path]
-SMALL = {
-    "flow": ["fit.network.latents.number=8", "fit.network.latents.depth=1"],
-    "language": ["fit.network.latents.number=8", "fit.network.latents.depth=1"],
-    "sentiment": ["fit.network.latents.number=8", "fit.network.latents.depth=1"],
-    "digits": ["fit.network.latents.number=8", "fit.network.latents.depth=1"],
-    "autoencode": ["fit.network.latents.number=8", "fit.network.latents.depth=1", "settings.places=64"],
-}
 
 
 def small(name: str, *settings: str) -> JobRecipe:
-    kind = name.split("-")[0]
-    return override(
-        jobs.load(name),
-        [*SMALL[kind], "fit.batch=2", "fit.steps=4", "fit.precision=float32", "fit.optim.warmup=1", *settings],
-    )
+    places = ["settings.places=64"] if name.startswith("autoencode") else []
+    return override(jobs.load(name), [*SMALL, *places, "fit.precision=float32", "fit.optim.warmup=1", *settings])
 
 
 def test_names_are_what_load_takes() -> None:
