@@ -44,14 +44,45 @@ def test_attention_by_hand(masked: bool) -> None:
         np.testing.assert_allclose(received[row].detach().numpy(), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize(("queries", "inputs", "way"), [(3, 400, 1), (400, 3, 2), (4, 4, 0)])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+def test_layers_that_change_sides_give_the_same(queries: int, inputs: int, way: int, bias: bool, masked: bool) -> None:
+    """Of one head: against all layers first, written out. Which way is taken follows from the lengths."""
+    widths = Widths(query=20, inputs=20, qk=8, value=7, heads=1)
+    made = Attention(widths, bias=bias, key_bias=bias)
+    sharpen(made)
+    for parameter in made.parameters():
+        if parameter.ndim == 1:
+            torch.nn.init.normal_(parameter)
+    counts = made.products(queries, inputs)
+    assert counts.index(min(counts)) == way
+    query, given = torch.randn(2, queries, 20), torch.randn(2, inputs, 20)
+    mask = torch.rand(2, queries, inputs) > 0.3
+    mask[..., 0] = True
+    score = made.query(query) @ made.key(given).transpose(1, 2) / math.sqrt(8)
+    if masked:
+        score = score.masked_fill(~mask, -torch.inf)
+    expected = made.out(score.softmax(-1) @ made.value(given))
+    assert_close(made(query, given, mask if masked else None), expected, atol=1e-5)
+
+
+def test_products_are_counted_by_hand() -> None:
+    made = Attention(Widths(query=2, inputs=3, qk=5, value=7, heads=1))
+    first = 10 * 2 * 5 + 100 * 3 * 5 + 100 * 3 * 7 + 10 * 7 * 2 + 10 * 100 * (5 + 7)
+    by_queries = 10 * (2 * 5 + 5 * 3) + 10 * (3 * 7 + 7 * 2) + 2 * 10 * 100 * 3
+    by_inputs = 100 * (3 * 5 + 5 * 2) + 100 * (3 * 7 + 7 * 2) + 2 * 10 * 100 * 2
+    assert made.products(10, 100) == (first, by_queries, by_inputs)
+
+
 def test_a_bias_is_added_to_the_scores_of_what_is_seen() -> None:
     q, k, v = torch.randn(1, 2, 3, 4), torch.randn(1, 2, 5, 4), torch.randn(1, 2, 5, 4)
     bias = torch.randn(2, 3, 5)
     mask = torch.tensor([True, False, True, True, False]).expand(1, 3, 5)
     score = q @ k.transpose(-1, -2) / 2 + bias
-    assert_close(attend(q, k, v, bias_HTS=bias), score.softmax(-1) @ v)
+    assert_close(attend(q, k, v, bias_BHTS=bias[None]), score.softmax(-1) @ v)
     hidden = score.masked_fill(~mask[:, None], -torch.inf)
-    assert_close(attend(q, k, v, mask, bias), hidden.softmax(-1) @ v)
+    assert_close(attend(q, k, v, mask, bias[None]), hidden.softmax(-1) @ v)
 
 
 @pytest.mark.parametrize("residual", [False, True])

@@ -15,16 +15,18 @@ def attend(
     k_BHSK: Tensor,
     v_BHSK: Tensor,
     mask_BTS: Tensor | None = None,
-    bias_HTS: Tensor | None = None,
+    bias_BHTS: Tensor | None = None,
+    scale: float | None = None,
 ) -> Tensor:
-    """Softmax attention, scaled by 1 / sqrt(K); `mask_BTS` True = sees, None = all; `bias_HTS` is added to the scores.
+    """Softmax attention, scaled by 1 / sqrt(K) or by `scale`; `mask_BTS` True = sees, None = all.
 
-    What a query that sees nothing gives is undefined: callers let each slot see itself.
+    `bias_BHTS` is added to the scaled scores; any of its sizes may be 1. What a query that sees nothing gives is
+    undefined: callers let each slot see itself.
     """
     mask = None if mask_BTS is None else mask_BTS[:, None]
-    if bias_HTS is not None:
-        mask = bias_HTS[None] if mask is None else bias_HTS.masked_fill(~mask, -torch.inf)
-    return F.scaled_dot_product_attention(q_BHTK, k_BHSK, v_BHSK, attn_mask=mask)
+    if bias_BHTS is not None:
+        mask = bias_BHTS if mask is None else torch.where(mask, bias_BHTS, -torch.inf)
+    return F.scaled_dot_product_attention(q_BHTK, k_BHSK, v_BHSK, attn_mask=mask, scale=scale)
 
 
 def attention_weights(q_BHTK: Tensor, k_BHSK: Tensor, mask_BTS: Tensor) -> Tensor:

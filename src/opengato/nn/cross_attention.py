@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -34,11 +35,15 @@ class Widths:
 
 
 class Attention(nn.Module):
-    """Out(softmax(Q K^T / sqrt(K)) V), each a linear layer; `key_bias` shifts all scores of a query alike."""
+    """Out(softmax(Q K^T / sqrt(K)) V), each a linear layer; `key_bias` shifts all scores of a query alike.
+
+    With one head the layers may change sides: (x W_q) (y W_k)^T = ((x W_q) W_k^T) y^T, and likewise for what is summed.
+    Of two arrays the long one is then multiplied once, as it is, and needs neither keys nor queries of its own.
+    """
 
     def __init__(self, widths: Widths, bias: bool = True, key_bias: bool = True):
         super().__init__()
-        self.heads = widths.heads
+        self.widths = widths
         self.query = nn.Linear(widths.query, widths.qk, bias=bias)
         self.key = nn.Linear(widths.inputs, widths.qk, bias=key_bias)
         self.value = nn.Linear(widths.inputs, widths.value, bias=bias)
@@ -49,12 +54,50 @@ class Attention(nn.Module):
         query_BTD: Tensor,
         input_BSC: Tensor,
         mask_BTS: Tensor | None = None,
-        bias_HTS: Tensor | None = None,
+        bias_BHTS: Tensor | None = None,
     ) -> Tensor:
         """What each query (B, T, D) reads from the inputs that it sees."""
+        if self.widths.heads == 1 and bias_BHTS is None:
+            at_once, by_queries, by_inputs = self.products(query_BTD.shape[1], input_BSC.shape[1])
+            if by_queries < min(at_once, by_inputs):
+                return self._by_queries(query_BTD, input_BSC, mask_BTS)
+            if by_inputs < at_once:
+                return self._by_inputs(query_BTD, input_BSC, mask_BTS)
         q, k, v = self.query(query_BTD), self.key(input_BSC), self.value(input_BSC)
-        q, k, v = (rearrange(x, "b t (h k) -> b h t k", h=self.heads) for x in (q, k, v))
-        return self.out(rearrange(attend(q, k, v, mask_BTS, bias_HTS), "b h t k -> b t (h k)"))
+        q, k, v = (rearrange(x, "b t (h k) -> b h t k", h=self.widths.heads) for x in (q, k, v))
+        return self.out(rearrange(attend(q, k, v, mask_BTS, bias_BHTS), "b h t k -> b t (h k)"))
+
+    def products(self, queries: int, inputs: int) -> tuple[int, int, int]:
+        """How many numbers each way multiplies: all layers first, all on the queries' side, all on the inputs' side."""
+        w = self.widths
+        both = w.qk + w.value
+        at_once = both * (queries * w.query + inputs * w.inputs + queries * inputs)
+        by_queries = queries * both * (w.query + w.inputs) + 2 * queries * inputs * w.inputs
+        by_inputs = inputs * both * (w.query + w.inputs) + 2 * queries * inputs * w.query
+        return at_once, by_queries, by_inputs
+
+    def _by_queries(self, query_BTD: Tensor, input_BSC: Tensor, mask_BTS: Tensor | None) -> Tensor:
+        """Few queries: they come to the inputs. What a bias of keys adds is the same for all inputs, and leaves."""
+        q_BTC = self.query(query_BTD) @ self.key.weight
+        read_BTC = self._single(q_BTC, input_BSC, input_BSC, mask_BTS)
+        return self.out(self.value(read_BTC))
+
+    def _by_inputs(self, query_BTD: Tensor, input_BSC: Tensor, mask_BTS: Tensor | None) -> Tensor:
+        """Few inputs: they come to the queries, whose bias then adds to each input's score a number of its own."""
+        key = self.key(input_BSC)
+        bias = None
+        if self.query.bias is not None:
+            bias = (key @ self.query.bias)[:, None, None] * self.widths.qk**-0.5
+        value_BSD = F.linear(self.value(input_BSC), self.out.weight)
+        read_BTD = self._single(query_BTD, key @ self.query.weight, value_BSD, mask_BTS, bias)
+        return read_BTD if self.out.bias is None else read_BTD + self.out.bias
+
+    def _single(
+        self, q_BTK: Tensor, k_BSK: Tensor, v_BSK: Tensor, mask_BTS: Tensor | None, bias: Tensor | None = None
+    ) -> Tensor:
+        """One head, scaled as its own width says."""
+        heads = (x[:, None] for x in (q_BTK, k_BSK, v_BSK))
+        return attend(*heads, mask_BTS, bias, self.widths.qk**-0.5)[:, 0]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

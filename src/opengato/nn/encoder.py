@@ -58,9 +58,9 @@ class NormBefore(nn.Module):
         else:
             self.scale_attention = self.scale_hidden = None
 
-    def forward(self, x_BTD: Tensor, mask_BTS: Tensor | None = None, bias_HTS: Tensor | None = None) -> Tensor:
+    def forward(self, x_BTD: Tensor, mask_BTS: Tensor | None = None, bias_BHTS: Tensor | None = None) -> Tensor:
         normed_BTD = self.norm_attention(x_BTD)
-        seen_BTD = self.attention(normed_BTD, normed_BTD, mask_BTS, bias_HTS)
+        seen_BTD = self.attention(normed_BTD, normed_BTD, mask_BTS, bias_BHTS)
         x_BTD = x_BTD + (seen_BTD if self.scale_attention is None else self.scale_attention * seen_BTD)
         inner_BTD = self.feed_forward(self.norm_hidden(x_BTD))
         return x_BTD + (inner_BTD if self.scale_hidden is None else self.scale_hidden * inner_BTD)
@@ -103,5 +103,5 @@ class RelativePlaces(nn.Module):
         return way
 
     def forward(self) -> Tensor:
-        """Biases (H, T, T) of scores."""
-        return self.table[self.get_buffer("way")].permute(2, 0, 1)
+        """Biases (1, H, T, T) of scores."""
+        return self.table[self.get_buffer("way")].permute(2, 0, 1)[None]

@@ -75,7 +75,7 @@ class PictureEncoder(nn.Module):
             x_BTD = x_BTD + self.place
         for number, layer in enumerate(self.layers):
             bias = self.relative[min(number, len(self.relative) - 1)]() if len(self.relative) else None
-            x_BTD = layer(x_BTD, bias_HTS=bias)
+            x_BTD = layer(x_BTD, bias_BHTS=bias)
         return self.norm(x_BTD)
 
 
