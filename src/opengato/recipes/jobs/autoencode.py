@@ -218,7 +218,7 @@ def recipe(latents: int = 128) -> JobRecipe:
     return JobRecipe(
         name="autoencode" if latents == 128 else f"autoencode-{latents}",
         settings=ClipSettings(),
-        fit=fitting.Config(network=network(latents), optim=optim, steps=2000, batch=8),
+        fit=fitting.Config(network=network(latents), optim=optim, steps=5000, batch=8),
         imports=("composed",),
     )
 

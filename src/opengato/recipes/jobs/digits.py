@@ -140,7 +140,7 @@ def recipe(kind: str = "") -> JobRecipe:
     return JobRecipe(
         name="-".join(filter(None, ("digits", kind))),
         settings=PictureSettings(),
-        fit=fitting.Config(network=network(kind), optim=optim, steps=2000, batch=32),
+        fit=fitting.Config(network=network(kind), optim=optim, steps=4000, batch=32),
         imports=("mnist",),
     )
 

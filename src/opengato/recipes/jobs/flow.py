@@ -157,7 +157,7 @@ def recipe() -> JobRecipe:
     return JobRecipe(
         name="flow",
         settings=FlowSettings(),
-        fit=fitting.Config(network=network(), optim=optim, steps=2000, batch=8),
+        fit=fitting.Config(network=network(), optim=optim, steps=4000, batch=8),
         imports=("flowscenes",),
     )
 
