@@ -65,6 +65,8 @@ def test_layers_that_change_sides_give_the_same(queries: int, inputs: int, way: 
         score = score.masked_fill(~mask, -torch.inf)
     expected = made.out(score.softmax(-1) @ made.value(given))
     assert_close(made(query, given, mask if masked else None), expected, atol=1e-5)
+    with torch.no_grad():
+        assert_close(made(query, given, mask if masked else None), expected, atol=1e-5)
 
 
 def test_products_are_counted_by_hand() -> None:

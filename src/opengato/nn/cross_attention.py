@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
@@ -61,7 +62,8 @@ class Attention(nn.Module):
             at_once, by_queries, by_inputs = self.products(query_BTD.shape[1], input_BSC.shape[1])
             if by_queries < min(at_once, by_inputs):
                 return self._by_queries(query_BTD, input_BSC, mask_BTS)
-            if by_inputs < at_once:
+            # A number for each input that wants a gradient would make attention keep all scores.
+            if by_inputs < at_once and not torch.is_grad_enabled():
                 return self._by_inputs(query_BTD, input_BSC, mask_BTS)
         q, k, v = self.query(query_BTD), self.key(input_BSC), self.value(input_BSC)
         q, k, v = (rearrange(x, "b t (h k) -> b h t k", h=self.widths.heads) for x in (q, k, v))
