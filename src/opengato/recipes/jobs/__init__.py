@@ -17,10 +17,8 @@ from opengato.recipes.jobs.contract import Figures, JobRecipe
 from opengato.train import fitting
 from opengato.train.prepare import import_stores
 
-JOBS: dict[str, Callable[[], JobRecipe]] = {
-    made.name: build for module in (flow, language, sentiment, digits, autoencode) for build in module.RECIPES
-    for made in (build(),)
-}  # fmt: skip
+_BUILDERS = [build for module in (flow, language, sentiment, digits, autoencode) for build in module.RECIPES]
+JOBS: dict[str, Callable[[], JobRecipe]] = {build().name: build for build in _BUILDERS}
 
 
 def load(name: str) -> JobRecipe:
