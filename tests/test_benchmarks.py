@@ -17,7 +17,11 @@ import torch
 from tests.house import ROOT
 
 BENCHMARKS = ROOT / "benchmarks"
-PEERS = {"training_speed": ["transformers"], "training_peers": ["transformers", "x_transformers"]}
+PEERS = {
+    "perceiver": ["transformers"],
+    "training_speed": ["transformers"],
+    "training_peers": ["transformers", "x_transformers"],
+}
 NAMES = sorted(path.stem for path in BENCHMARKS.glob("[a-z]*.py"))
 
 

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from opengato.envs import all_tasks as tasks
     from opengato.envs import make, register
     from opengato.evaluators import evaluate
+    from opengato.recipes.published import load_transformers
     from opengato.rollout import collect
 
-__all__ = ["Recorder", "collect", "evaluate", "load", "make", "register", "tasks"]
+__all__ = ["Recorder", "collect", "evaluate", "load", "load_transformers", "make", "register", "tasks"]
 __version__ = "0.1.0"
 
 _PUBLIC = {
@@ -29,6 +30,7 @@ _PUBLIC = {
     "collect": ("opengato.rollout", "collect"),
     "evaluate": ("opengato.evaluators", "evaluate"),
     "load": ("opengato.agent.files", "load_agent"),
+    "load_transformers": ("opengato.recipes.published", "load_transformers"),
     "make": ("opengato.envs", "make"),
     "register": ("opengato.envs", "register"),
     "tasks": ("opengato.envs", "all_tasks"),

@@ -213,6 +213,7 @@ def test_every_command_is_one_that_the_program_takes(page: Path) -> None:
         "add-a-task-family.md",
         "add-a-modality.md",
         "finetune.md",
+        "perceiver.md",
         "self-supervised.md",
         "your-data.md",
         "your-environment.md",

@@ -134,7 +134,15 @@ class Agent(nn.Module):
         return self.losses_of(self(batch), batch)
 
     def losses_of(self, h_BTD: Tensor, batch: PackedBatch) -> dict[str, Tensor]:
-        """The same from the hidden states of the batch, for an objective that has other uses for them."""
+        """The same from the hidden states of the batch, for an objective that has other uses for them.
+
+        ValueError where the trunk sees what comes after a slot: it would read what it is to predict.
+        """
+        if not self.backbone.causal:
+            raise ValueError(
+                f"a trunk of {type(self.backbone).__name__} sees what comes after a slot, so that the next row is no "
+                "target; choose a causal backbone such as `decoder`, or an objective that hides what it asks for"
+            )
         h_SD = h_BTD.flatten(0, 1)
         losses = {}
         for name, rows_NP in batch.payload.items():

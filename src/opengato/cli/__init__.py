@@ -32,7 +32,7 @@ DONE, FAILED, WRONG_USE, STOPPED, NO_READER = 0, 1, 2, 130, 141
 GROUPS = sorted({name.split()[0] for name in COMMANDS if " " in name})
 HELP = ("-h", "--help", "help")
 SETTING = re.compile(r"[A-Za-z_][\w./-]*=")
-TAKE_SETTINGS = ("train", "finetune", "few-shot")
+TAKE_SETTINGS = ("train", "finetune", "few-shot", "perceiver train")
 TAKE_STORES = ("--data", "--replay")
 # What a user can put right: a wrong value, a folder that is not there, a file that is in the way.
 USER_ERRORS = (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError)
@@ -148,7 +148,7 @@ def overview(group: str | None = None) -> None:
         if shown:
             console.print(f"[bold]{title}[/]")
         for name, take in shown.items():
-            console.print(f"  [cyan]{name:18}[/] {summary(take)}", soft_wrap=True)
+            console.print(f"  [cyan]{name:20}[/] {summary(take)}", soft_wrap=True)
     console.print("\nEach command explains itself, with examples: opengato [cyan]COMMAND[/] --help", soft_wrap=True)
     console.print("Any command: [cyan]--env MODULE[/] makes known the tasks that a module registers", soft_wrap=True)
     console.print("             [cyan]--debug[/] shows where an error came from", soft_wrap=True)

@@ -16,6 +16,14 @@ from opengato.cli.analysis_arguments import AnalyseAttention, AnalyseEmbeddings
 from opengato.cli.argument_types import Acting, Agent, Flag, Recipe, Settings, Workers
 from opengato.cli.data_arguments import Collect, DataShow, DataStats, DataValidate, Export, Import, Inspect
 from opengato.cli.finetuning_arguments import FewShot, Finetune, StudyOf
+from opengato.cli.perceiver_arguments import (
+    PerceiverAutoencode,
+    PerceiverClassify,
+    PerceiverFill,
+    PerceiverFlow,
+    PerceiverMeasure,
+    PerceiverTrain,
+)
 from opengato.cli.senses_arguments import Ask, Caption, Draw, Retrieve, Transcribe
 from opengato.cli.serving_arguments import Client, Serve
 
@@ -325,6 +333,14 @@ SECTIONS: dict[str, dict[str, tuple[type, str]]] = {
         "recipes cp": (RecipesCp, "opengato.cli.training:recipes_cp"),
         "recipes gato": (RecipesGato, "opengato.cli.training:recipes_gato"),
         "inspect": (Inspect, "opengato.cli.positions:inspect"),
+    },
+    "Perceiver": {
+        "perceiver train": (PerceiverTrain, "opengato.cli.perceiver:train"),
+        "perceiver measure": (PerceiverMeasure, "opengato.cli.perceiver:measure"),
+        "perceiver flow": (PerceiverFlow, "opengato.cli.perceiver:flow"),
+        "perceiver fill": (PerceiverFill, "opengato.cli.perceiver:fill"),
+        "perceiver classify": (PerceiverClassify, "opengato.cli.perceiver:classify"),
+        "perceiver autoencode": (PerceiverAutoencode, "opengato.cli.perceiver:autoencode"),
     },
     "Tasks and data": {
         "tasks": (Tasks, "opengato.cli.tasks:tasks"),

@@ -14,7 +14,10 @@ from torch import Tensor, nn
 
 
 class Backbone(nn.Module, ABC):
-    """A trunk over packed rows. `causal` says whether slot t sees only slots up to t of its own document."""
+    """A trunk over packed rows. `causal` says whether slot t sees only slots up to t of its own document.
+
+    One that is not causal serves whoever reads whole documents; the agent refuses to predict next rows with it.
+    """
 
     width: int
     causal: bool

@@ -13,14 +13,26 @@ SHORT = 512
 """Keys up to which attention may be written out: longer rows would take too much memory."""
 
 
-def attend(q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, mask_BTS: Tensor) -> Tensor:
-    """Softmax attention, scaled by 1 / sqrt(K); `mask_BTS` True = sees.
+def attend(
+    q_BHTK: Tensor,
+    k_BHSK: Tensor,
+    v_BHSK: Tensor,
+    mask_BTS: Tensor | None = None,
+    bias_BHTS: Tensor | None = None,
+    scale: float | None = None,
+) -> Tensor:
+    """Softmax attention, scaled by 1 / sqrt(K) or by `scale`; `mask_BTS` True = sees, None = all.
 
-    What a query that sees nothing gives is undefined: callers let each slot see itself.
+    `bias_BHTS` is added to the scaled scores; any of its sizes may be 1. What a query that sees nothing gives is
+    undefined: callers let each slot see itself.
     """
-    if torch.compiler.is_compiling() and q_BHTK.device.type == "cpu" and k_BHSK.shape[2] <= SHORT:
+    is_plain = bias_BHTS is None and scale is None and k_BHSK.shape[2] <= SHORT
+    if mask_BTS is not None and is_plain and q_BHTK.device.type == "cpu" and torch.compiler.is_compiling():
         return plain_attention(q_BHTK, k_BHSK, v_BHSK, mask_BTS)
-    return F.scaled_dot_product_attention(q_BHTK, k_BHSK, v_BHSK, attn_mask=mask_BTS[:, None])
+    mask = None if mask_BTS is None else mask_BTS[:, None]
+    if bias_BHTS is not None:
+        mask = bias_BHTS if mask is None else torch.where(mask, bias_BHTS, -torch.inf)
+    return F.scaled_dot_product_attention(q_BHTK, k_BHSK, v_BHSK, attn_mask=mask, scale=scale)
 
 
 def plain_attention(q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, mask_BTS: Tensor) -> Tensor:

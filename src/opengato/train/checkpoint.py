@@ -74,19 +74,19 @@ def save_checkpoint(
             torch.save(states, temporary / _generator_file(rank))
         (temporary / "state.json").write_text(json.dumps(state))
 
-    def publish() -> None:
-        _publish(write, temporary, final)
+    def replace() -> None:
+        publish(write, temporary, final)
         for old in complete_checkpoints(folder)[:-keep]:
             shutil.rmtree(old)
 
     if written is not None:
-        team.later(publish if team.is_first else written)
+        team.later(replace if team.is_first else written)
     elif team.is_first:
-        publish()
+        replace()
     return final
 
 
-def _publish(write: Callable[[], None], temporary: Path, final: Path) -> None:
+def publish(write: Callable[[], None], temporary: Path, final: Path) -> None:
     """Let a checkpoint be written to a temporary folder, and give it its name."""
     folder = final.parent
     try:
