@@ -108,6 +108,7 @@ def test_the_course_of_a_session(server: Running) -> None:
         ('{"type": "reset", "task": "babyai/GoToLocl"}', "task", "did you mean"),
         ('{"type": "reset", "period_ms": 0}', "period_ms", "greater than 0"),
         ('{"type": "reset", "instruction": "\\udfff"}', "instruction", "unicode"),
+        ('{"type": "act", "observation": {"\\ud800": 1}}', r"observation.\ud800", "unknown field"),
         (msgpack.packb({"type": "act", "observation": {"view": 5}}), "observation.view", "shape"),
         (b"\xc1", None, "no msgpack"),
     ],

@@ -18,9 +18,9 @@ class Refused(Exception):
     """An answer that is an error, in the form of OpenAI's: `param` is the field, as `messages[0].content`."""
 
     def __init__(self, status: int, message: str, field: str | None = None, retry_after: float | None = None) -> None:
-        super().__init__(message)
         self.status, self.retry_after = status, retry_after
         self.message, self.field = shortened(message, 1000), None if field is None else shortened(field, 200)
+        super().__init__(self.message)
 
     def body(self) -> dict[str, Any]:
         kind = TYPES.get(self.status, "invalid_request_error")
@@ -28,5 +28,6 @@ class Refused(Exception):
 
 
 def shortened(text: str, longest: int) -> str:
-    """A text that may repeat what was received, whose length nobody knows."""
-    return text if len(text) <= longest else f"{text[:longest]}..."
+    """A text that may repeat what was received, whose length nobody knows, and which may hold half a letter."""
+    whole = text[: longest + 1].encode("utf-8", "backslashreplace").decode()
+    return whole if len(whole) <= longest else f"{whole[:longest]}..."
