@@ -1,6 +1,6 @@
 """The contract of a modality: a codec (numpy), an embedder and a head (torch).
 
-Letters: N positions of this modality, D width, P payload features.
+Letters: N positions of this modality, D width, P payload features, A numbers of an action, V values of one.
 """
 
 from __future__ import annotations
@@ -62,4 +62,11 @@ class Modality(nn.Module, ABC):
 
     def sample(self, h_ND: Tensor, spec: ArraySpec, sampling: Sampling) -> Tensor:
         """Rows (N, *payload_shape) chosen from the hidden states before them, within what `spec` allows."""
+        raise ValueError(f"{type(self).__name__} has no head: it can be observed but not predicted")
+
+    def probabilities(self, h_ND: Tensor, spec: ArraySpec) -> Tensor:
+        """What `sample` chooses from at temperature 1, (N, A, V): a row a number, from the lowest value to the highest.
+
+        A row that is one id is one number.
+        """
         raise ValueError(f"{type(self).__name__} has no head: it can be observed but not predicted")
