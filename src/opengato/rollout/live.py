@@ -66,6 +66,12 @@ class LiveEnvironment:
         far_end.close()
         self._opening: tuple[Any, ...] | None = (task_id, for_workers([task_id]), actor, size)
 
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        assert self._process.pid is not None
+        return self._process.pid
+
     def reset(self, seed: int) -> Scene:
         """Begin the episode of `seed`."""
         if self._opening is not None:

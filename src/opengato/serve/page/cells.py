@@ -9,25 +9,32 @@ import numpy as np
 
 from opengato.agent.inputs import TEXT
 from opengato.agent.model import Agent
+from opengato.core.episode import MEDIA_SPECS
 from opengato.core.sequence import TokenSequence
 
+PICTURE = MEDIA_SPECS["image"]
 MOST_CELLS = 600
 MOST_BARS = 64
 
 
 def cells(agent: Agent, sequence: TokenSequence) -> list[dict[str, Any]]:
-    """A map a position, the first ones: its modality, step, and what it carries in a word or a number."""
+    """A map a position, the first ones: its modality, step, what it carries in a word or a number, or a colour."""
     serializer = agent.serializer
-    words = serializer.layout.routes.get("instruction")
+    words, pictures = (serializer.layout.routes.get(route) for route in ("instruction", "observation/image"))
     found = []
     for _, name, row, predict, step in islice(sequence.rows(), MOST_CELLS):
         if name == words:
-            value = serializer.codecs[name].decode(row[None], TEXT) or ("␃" if predict else "␂")
+            value = serializer.codecs[name].decode(row[None], TEXT) or ("</s>" if predict else "<s>")
         elif row.ndim == 0:
             value = str(int(row))
         else:
             value = "×".join(map(str, row.shape))
-        found.append({"modality": name, "step": step, "predict": predict, "value": value})
+        cell = {"modality": name, "step": step, "predict": predict, "value": value}
+        if name == pictures and row.ndim:
+            cell["colour"] = (
+                np.asarray(serializer.codecs[name].decode(row[None], PICTURE)).mean((0, 1)).round().tolist()
+            )
+        found.append(cell)
     return found
 
 

@@ -1,4 +1,7 @@
-"""An episode that is looked at: environments in processes, the agent by the engine, a hand that may take over."""
+"""An episode that is looked at: environments in processes, the agent by the engine, a hand that may take over.
+
+Letters: A numbers of a position, V values of a number.
+"""
 
 from __future__ import annotations
 

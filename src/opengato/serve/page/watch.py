@@ -134,8 +134,7 @@ class Watch:
                 try:
                     await self.obey(frame.get("text") or "")
                 except Refused as error:
-                    self.service.metrics.refused.labels(str(error.status)).inc()
-                    await self.tell({"type": "error", **error.body()["error"]})
+                    await self.tell_error(error)
         finally:
             closing.cancel()
 
@@ -172,16 +171,21 @@ class Watch:
         """An episode from its reset to its end; what goes wrong is told, and ends it."""
         game = Game(self.service, self.row, start.task)
         try:
-            facts, pictures = await game.begin(start.seed, start.instruction, start.beside)
-            await self.tell(facts, pictures)
+            await self.tell(*await game.begin(start.seed, start.instruction, start.beside))
             while not game.is_over:
                 began = time.perf_counter()
                 action = await self.turn()
-                facts, pictures = await (game.by_agent() if action is None else game.by_hand(action))
-                await self.tell(facts, pictures)
+                try:
+                    told = await (game.by_agent() if action is None else game.by_hand(action))
+                except Refused as error:
+                    if action is None:
+                        raise
+                    await self.tell_error(error)  # an action that does not fit was not done
+                    continue
+                await self.tell(*told)
                 await asyncio.sleep(max(0.0, 1 / self.fps - (time.perf_counter() - began)))
         except Refused as error:
-            await self.tell({"type": "error", **error.body()["error"]})
+            await self.tell_error(error)
         except WebSocketDisconnect:
             return
         except Exception as error:  # a simulator fails in its own way; the page says how, and another task may go well
@@ -210,6 +214,11 @@ class Watch:
         async with self._sending:
             with contextlib.suppress(RuntimeError):  # closed meanwhile
                 await self.socket.send_bytes(len(head).to_bytes(4, "big") + head + b"".join(pictures.values()))
+
+    async def tell_error(self, error: Refused) -> None:
+        """What was wrong, counted."""
+        self.service.metrics.refused.labels(str(error.status)).inc()
+        await self.tell({**error.body()["error"], "type": "error"})
 
     async def stop(self) -> None:
         """End the episode under way."""

@@ -11,7 +11,7 @@ export async function show(place) {
   let chosen = null;
   const caption = el("button", { type: "button", class: "main", id: "caption", disabled: true }, word("caption"));
   const near = el("button", { type: "button", id: "near", disabled: true }, word("nearCaptions"));
-  const question = el("input", { type: "text", id: "question", class: "grow" });
+  const question = el("input", { type: "text", id: "question" });
   const put = el("button", { type: "submit", id: "ask", disabled: true }, word("ask"));
   const written = el("p", { class: "told", id: "written", "aria-live": "polite" });
   const nearest = el("ol", { id: "nearest" });
@@ -36,9 +36,9 @@ export async function show(place) {
     const hits = await ask("/page/find", { body: { picture: chosen.url } });
     nearest.replaceChildren(...hits.map((hit) => el("li", {}, `${list[hit.number].caption} (${hit.cosine.toFixed(2)})`)));
   }));
-  const asking = el("form", { class: "row" }, labelled("question", question), put);
+  const asking = el("form", { class: "row" }, labelled("question", question, true), put);
   asking.addEventListener("submit", doing(put, () => write(question.value || DESCRIBE)));
-  const searching = el("form", { class: "row" }, labelled("search", query), find);
+  const searching = el("form", { class: "row" }, labelled("search", query, true), find);
   searching.addEventListener("submit", doing(find, async () => {
     const hits = await ask("/page/find", { body: { text: query.value } });
     found.replaceChildren(wall(hits.map((hit) => ({ ...list[hit.number], label: `${list[hit.number].caption} (${hit.cosine.toFixed(2)})` })), (one) => drop.set(one.url, one)));

@@ -9,7 +9,7 @@ function filled(element, attributes, children) {
     else if (value === true) element.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return element;
 }
 
@@ -17,7 +17,7 @@ export const el = (tag, attributes = {}, ...children) => filled(document.createE
 export const svg = (tag, attributes = {}, ...children) => filled(document.createElementNS(SVG, tag), attributes, children);
 export const options = (select, values, name = (value) => value) =>
   select.replaceChildren(...values.map((value) => el("option", { value }, name(value))));
-export const labelled = (name, control) => el("label", {}, word(name), control);
+export const labelled = (name, control, wide) => el("label", { class: wide ? "wide" : "" }, word(name), control);
 export const round = (value, digits = 3) =>
   value === null || value === undefined ? "–" : Math.abs(value) >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(digits)));
 
@@ -75,6 +75,12 @@ export const dataUrl = (file) =>
     reader.readAsDataURL(file);
   });
 
+function swatch(colour) {
+  const patch = el("span", { class: "swatch", role: "img", "aria-label": `rgb ${colour.join(" ")}` });
+  patch.style.background = `rgb(${colour.join(" ")})`;
+  return patch;
+}
+
 // Positions of a sequence, in the colours of their modalities.
 export function sequence(cells) {
   const names = [...new Set(cells.map((cell) => cell.modality))];
@@ -82,7 +88,7 @@ export function sequence(cells) {
   return el("div", {},
     el("ul", { class: "legend" }, names.map((name) => el("li", { class: tone(name) }, name))),
     el("ol", { class: "cells", tabindex: 0, "aria-label": word("sequence") }, cells.map((cell) =>
-      el("li", { class: `${tone(cell.modality)}${cell.predict ? " predict" : ""}`, title: `${cell.modality}, ${word("stepNumber", { n: cell.step })}` }, cell.value))));
+      el("li", { class: `${tone(cell.modality)}${cell.predict ? " predict" : ""}`, title: `${cell.modality}, ${word("stepNumber", { n: cell.step })}` }, cell.colour ? swatch(cell.colour) : cell.value))));
 }
 
 // A table whose columns sort. A column: {name, text, value(row), show(row)}.
@@ -115,7 +121,7 @@ export function table(title, columns, rows, pick) {
 
 // A line, with its last value in words. `points` are [x, y].
 export function curve(points, tone = 0) {
-  const [width, height, left, bottom] = [320, 150, 44, 20];
+  const [width, height, left, bottom] = [320, 150, 56, 20];
   const sound = points.filter(([x, y]) => Number.isFinite(x) && Number.isFinite(y));
   if (!sound.length) return svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "presentation" });
   const thin = Math.ceil(sound.length / 400);

@@ -14,13 +14,14 @@ export async function show(place) {
   const run = el("select", { id: "run" });
   const curves = el("div", { class: "curves", id: "curves" });
   options(run, found.map((one) => one.name));
-  let [rows, after, turn, timer] = [[], 0, 0, null];
+  let [rows, after, turn, timer] = [new Map(), 0, 0, null];
 
   function draw() {
-    const names = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((name) => name !== "step" && rows.some((row) => typeof row[name] === "number"));
+    const all = [...rows.values()].sort((a, b) => a.step - b.step);
+    const names = [...new Set(all.flatMap((row) => Object.keys(row)))].filter((name) => name !== "step" && all.some((row) => typeof row[name] === "number"));
     names.sort((a, b) => (FIRST.indexOf(a) + 1 || 99) - (FIRST.indexOf(b) + 1 || 99) || a.localeCompare(b));
     curves.replaceChildren(...names.map((name, n) => {
-      const points = rows.filter((row) => typeof row[name] === "number").map((row) => [row.step, row[name]]);
+      const points = all.filter((row) => typeof row[name] === "number").map((row) => [row.step, row[name]]);
       const [step, value] = points[points.length - 1];
       return el("figure", { class: "card" }, el("h2", {}, name), curve(points, n), el("figcaption", { class: "quiet number" }, word("latest", { value: round(value, 4), step })));
     }));
@@ -33,7 +34,7 @@ export async function show(place) {
         if (mine !== turn) return;
         more = told.after > after;
         after = told.after;
-        rows.push(...told.rows);
+        for (const row of told.rows) rows.set(row.step, row); // a run that was resumed goes through some steps again
         if (told.rows.length) draw();
       }
     } catch (error) {
@@ -41,7 +42,7 @@ export async function show(place) {
     }
     if (mine === turn) timer = setTimeout(() => read(mine), 1000 * SECONDS);
   }
-  const anew = () => { clearTimeout(timer); [rows, after] = [[], 0]; curves.replaceChildren(); return read(++turn); };
+  const anew = () => { clearTimeout(timer); [rows, after] = [new Map(), 0]; curves.replaceChildren(); return read(++turn); };
   run.addEventListener("change", anew);
   place.append(el("div", { class: "row" }, labelled("run", run)), curves);
   await anew();

@@ -2,6 +2,8 @@
 import { ask, el, labelled, round, svg, table } from "./dom.js";
 import { word } from "./words.js";
 
+const fixed = (value) => (typeof value === "number" ? value.toFixed(3) : "–");
+
 function ofReport(results) {
   return results.map((one) => ({ task: one.task, metric: one.metric, score: one.score.value, interval: [one.score.low, one.score.high], samples: one.num_samples, references: one.references ?? {} }));
 }
@@ -27,8 +29,8 @@ function section(place, title, rows, videos) {
   const columns = [
     { name: word("task"), text: true, value: (row) => row.task },
     { name: word("metric"), text: true, value: (row) => row.metric },
-    { name: word("score"), value: (row) => row.score, show: (row) => round(row.score) },
-    { name: word("interval"), value: (row) => row.interval[0], show: (row) => `${round(row.interval[0])} – ${round(row.interval[1])}` },
+    { name: word("score"), value: (row) => row.score, show: (row) => fixed(row.score) },
+    { name: word("interval"), value: (row) => row.interval[0], show: (row) => `${fixed(row.interval[0])} – ${fixed(row.interval[1])}` },
     { name: word("samples"), value: (row) => row.samples },
     { name: word("references"), text: true, value: (row) => Object.entries(row.references).map(([name, value]) => `${name} ${round(value)}`).join(", ") },
   ];
@@ -57,8 +59,8 @@ export async function show(place, about) {
     const aggregates = Object.entries(card.aggregates ?? {}).map(([name, one]) => ({ name, ...one }));
     place.append(table(word("byFamily"), [
       { name: word("family"), text: true, value: (row) => row.name }, { name: word("tasks"), value: (row) => row.tasks },
-      { name: word("mean"), value: (row) => row.mean, show: (row) => round(row.mean) }, { name: word("interval"), value: (row) => row.interval?.[0], show: (row) => `${round(row.interval?.[0])} – ${round(row.interval?.[1])}` },
-      { name: word("median"), value: (row) => row.median, show: (row) => round(row.median) }, { name: "IQM", value: (row) => row.iqm, show: (row) => round(row.iqm) },
+      { name: word("mean"), value: (row) => row.mean, show: (row) => fixed(row.mean) }, { name: word("interval"), value: (row) => row.interval?.[0], show: (row) => `${fixed(row.interval?.[0])} – ${fixed(row.interval?.[1])}` },
+      { name: word("median"), value: (row) => row.median, show: (row) => fixed(row.median) }, { name: "IQM", value: (row) => row.iqm, show: (row) => fixed(row.iqm) },
     ], aggregates));
     section(place, word("measured", card), Object.entries(card.tasks ?? {}).map(([task, one]) => ({ task, references: {}, ...one })), videos);
   }

@@ -110,7 +110,7 @@ export async function show(place, about) {
     }
   }
 
-  const form = el("form", { class: "card" }, labelled("yourText", text),
+  const form = el("form", { class: "card" }, labelled("yourText", text, true),
     el("div", { class: "row" }, send, stop, clear, record, labelled("picture", file), labelled("temperature", temperature), labelled("length", length)), hears ? null : el("p", { class: "quiet" }, word("noSound")));
   form.addEventListener("submit", doing(send, answer));
   text.addEventListener("keydown", (event) => { if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); if (!send.disabled) form.requestSubmit(); } });

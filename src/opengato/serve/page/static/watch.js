@@ -106,7 +106,7 @@ export async function show(place) {
 
   function stage(name, player, picture) {
     if (!shown[name]) {
-      const [image, dark, caption] = [el("img", { alt: word(name), width: 320, height: 320 }), el("p", { class: "dark", hidden: true }), el("figcaption")];
+      const [image, dark, caption] = [el("img", { alt: word(name) }), el("p", { class: "dark", hidden: true }), el("figcaption")];
       shown[name] = { image, dark, caption };
       stages.append(el("figure", { class: `stage ${name}`, "data-player": name }, image, dark, caption));
     }
