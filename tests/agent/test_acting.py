@@ -14,7 +14,7 @@ import torch
 
 from opengato.agent.generate import Decoding
 from opengato.agent.model import Agent
-from opengato.agent.policy import AgentPolicy, Limits
+from opengato.agent.policy import AgentPolicy, Limits, Trace
 from opengato.agent.slots import slots_of
 from opengato.core.episode import Episode
 from opengato.core.modality import Sampling
@@ -213,3 +213,26 @@ def test_feeding_in_pieces_of_any_size_is_feeding_at_once() -> None:
             done[row] += len(parts[-1])
         last[rows] = decoding.feed(rows, parts)
     assert_close(last, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_trace_holds_what_was_read_and_chosen(encoding: str) -> None:
+    """At temperature 0 the likeliest id of each position is the one that is read at the next step."""
+    agent, episode = tiny_agent(encoding), toy_episode(4)
+    traced, plain, trace = AgentPolicy(agent, rows=2), AgentPolicy(agent, rows=2), Trace()
+    for policy, told in ((traced, trace), (plain, None)):
+        policy.begin_after(0, task(), "go", None, 0, told)
+    length = 0
+    for step in range(3):
+        seen = Observed(None, {name: values[step] for name, values in episode.observations.items()})
+        (action,), (same,) = traced.act([0], [seen]), plain.act([0], [seen])
+        assert action is not None
+        assert same is not None
+        assert all(np.array_equal(action[name], same[name]) for name in action)
+        assert trace.read is not None
+        assert trace.read.step_T[-1] == step
+        length += len(trace.read)
+        assert {field for field, _, _ in trace.chosen} == set(action)
+        assert all(chance_AV.sum(-1) == pytest.approx(1, abs=1e-4) for _, _, chance_AV in trace.chosen)
+        length += len(trace.chosen) - 1
+        assert length == traced._decoding.length[0]

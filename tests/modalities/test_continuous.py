@@ -229,3 +229,15 @@ def test_numbers_that_do_not_exist_are_marked_in_a_sampled_action() -> None:
     rows = action.Config(size=4, bins=8).build(4).sample(torch.randn(3, 4), UNIT, Sampling())
     assert (rows[:, 2:] == -1).all()
     assert (rows[:, :2] >= 0).all()
+
+
+def test_probabilities_are_of_the_numbers_that_exist() -> None:
+    """Their negative logarithm at the target, as a mean over the numbers, is the loss."""
+    modality = action.Config(size=4, bins=16).build(8)
+    h_ND = torch.randn(5, 8)
+    target_NA, _ = modality.codec.encode(np.random.default_rng(0).uniform(-1, 1, (5, 2)), UNIT, "action")
+    probability_NAV = modality.probabilities(h_ND, UNIT).detach().numpy()
+    assert probability_NAV.shape == (5, 2, 16)
+    taken = np.take_along_axis(probability_NAV, target_NA[:, :2, None].astype(np.int64), 2)[..., 0]
+    expected = modality.loss(h_ND, torch.from_numpy(target_NA)).detach().numpy()
+    np.testing.assert_allclose(-np.log(taken).mean(1), expected, atol=1e-5)

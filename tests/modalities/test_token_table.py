@@ -77,6 +77,17 @@ def test_draws_have_the_probabilities_of_a_softmax_over_what_is_allowed() -> Non
     np.testing.assert_allclose(seen, expected, atol=4 * 0.5 / count**0.5)
 
 
+def test_probabilities_are_the_softmax_over_what_is_allowed() -> None:
+    modality, _ = table()
+    h_ND = torch.randn(3, 4)
+    scores = (h_ND @ modality.table.weight.T).detach().double().numpy()[:, [2, 4, 5]]
+    expected = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    received = modality.probabilities(h_ND, SOME).detach().numpy()
+    assert received.shape == (3, 1, 4)  # from the first id that is allowed to the last
+    assert (received[:, 0, 1] == 0).all()
+    np.testing.assert_allclose(received[:, 0, [0, 2, 3]], expected, atol=1e-5)
+
+
 def test_a_mask_is_made_once_a_spec_and_serves_with_and_without_gradients() -> None:
     modality, codec = table()
     with torch.inference_mode():

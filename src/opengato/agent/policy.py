@@ -1,10 +1,12 @@
 """Acting: observations in, actions out, many environments at once, one cached forward pass a step.
 
-Letters: B environments acting now, N positions of an action, P a payload row, D width.
+Letters: B environments acting now, N positions of an action, P a payload row, D width,
+A numbers of a position, V values of a number.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections import deque
 from dataclasses import dataclass, fields, replace
 from itertools import islice
@@ -62,6 +64,18 @@ class Limits:
 
 
 @dataclass(slots=True)
+class Trace:
+    """What went through the network at the last step of an episode, for who looks on.
+
+    `read` are the positions that it read before it acted, `chosen` the field, the modality and the probabilities
+    (A, V) of each position of the action, see `Modality.probabilities`.
+    """
+
+    read: TokenSequence | None = None
+    chosen: list[tuple[str, str, np.ndarray]] = dataclasses.field(default_factory=list)
+
+
+@dataclass(slots=True)
 class _Running:
     """One environment's episode: what comes before its first step, its last steps, how it draws.
 
@@ -75,6 +89,7 @@ class _Running:
     sampling: Sampling
     step: int = 0
     returns: ReturnsInSight | None = None
+    trace: Trace | None = None
 
 
 class AgentPolicy(Policy):
@@ -111,8 +126,19 @@ class AgentPolicy(Policy):
     def begin(self, slot: int, task: TaskInfo, instruction: str, env: gymnasium.Env | None, seed: int) -> None:
         self.begin_after(slot, task, instruction, self.prompt, seed)
 
-    def begin_after(self, slot: int, task: TaskInfo, instruction: str, shown: Episode | None, seed: int) -> None:
-        """An episode starts in `slot`, or goes on there after the steps of `shown`, as many as a prompt may hold."""
+    def begin_after(
+        self,
+        slot: int,
+        task: TaskInfo,
+        instruction: str,
+        shown: Episode | None,
+        seed: int,
+        trace: Trace | None = None,
+    ) -> None:
+        """An episode starts in `slot`, or goes on there after the steps of `shown`, as many as a prompt may hold.
+
+        `trace` is told of each step.
+        """
         rows = len(self._decoding.length)
         if slot >= rows:
             raise ValueError(f"slot {slot} exceeds the {rows} rows of this policy; make it with rows={slot + 1}")
@@ -132,7 +158,7 @@ class AgentPolicy(Policy):
         step = 0 if shown is None else shown.num_steps
         recent: deque[TokenSequence] = deque(maxlen=(self.limits.history or 1) - 1)
         sampling = replace(self.sampling, generator=generator)
-        self._running[slot] = _Running(task, head, [head], recent, sampling, step, returns)
+        self._running[slot] = _Running(task, head, [head], recent, sampling, step, returns, trace)
 
     def end(self, slot: int) -> None:
         self._running.pop(slot, None)
@@ -165,6 +191,9 @@ class AgentPolicy(Policy):
         """The actions that answer what was looked at; the tasks of all slots have the same actions."""
         running = [self._running[slot] for slot in slots]
         task = running[0].task
+        for episode in running:
+            if episode.trace is not None:
+                episode.trace.read, episode.trace.chosen = concatenate(episode.pending), []
         fields = self.agent.serializer.action_slots(task.action_specs)
         places = []
         for field, name, count in fields:
@@ -238,6 +267,10 @@ class AgentPolicy(Policy):
         field, name = place
         spec = running[0].task.action_specs[field]
         upward = self.limits.good_returns * (HIGHEST - LOWEST) if field == TO_GO else 0.0
+        for b, episode in enumerate(running):
+            if episode.trace is not None:
+                probability_BAV = self.agent.modality(name).probabilities(h_BD[b : b + 1], spec)
+                episode.trace.chosen.append((field, name, probability_BAV[0].cpu().numpy()))
         if self.sampling.temperature <= 0:
             return self._decoding.sample(h_BD, name, spec, replace(self.sampling, upward=upward))
         rows = [

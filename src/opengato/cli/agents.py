@@ -14,6 +14,7 @@ from opengato.agent.files import load_agent
 from opengato.agent.policy import AgentPolicy, Limits
 from opengato.cli.argument_types import Acting
 from opengato.cli.arguments import Demo, Evaluate, Play
+from opengato.cli.page import serve_page
 from opengato.cli.printing import wide_console
 from opengato.core.config import choose
 from opengato.core.environment import TaskInfo
@@ -30,9 +31,14 @@ UNTRAINED = ("random", "expert")
 
 
 def demo(arguments: Demo) -> None:
-    """Write the page of an agent."""
+    """Write the report of an agent, then serve its page where somebody looks."""
+    if arguments.no_serve and arguments.page_only:
+        raise ValueError("received --no-serve and --page-only, which leave nothing to do; give one of them")
     torch.set_num_threads(ACTING_THREADS)
-    run_demo(arguments.out, arguments.model)
+    if not arguments.page_only:
+        run_demo(arguments.out, arguments.model)
+    if arguments.page_only or (sys.stdout.isatty() and not arguments.no_serve):
+        serve_page(arguments)
 
 
 def evaluate(arguments: Evaluate) -> None:

@@ -30,19 +30,31 @@ from opengato.cli.serving_arguments import Client, Serve
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Demo:
-    """See an agent play, describe pictures and write: scores, videos and a page to look at.
+    """See an agent play, describe pictures and write: scores, videos, a report, and a live page in the browser.
 
-    Takes about three minutes on two CPU cores.
+    The scores take about three minutes on two CPU cores. Then, where the output is a terminal, the page is served on
+    this machine until Ctrl-C, and a browser opened if there is one. In a pipe it prints where the report is, and ends.
 
     For example:
         opengato demo
-        opengato demo --model runs/tiny --out out/mine
+        opengato demo --page-only
+        opengato demo --model runs/tiny --out out/mine --no-serve
     """
 
     model: Annotated[str, arg(metavar="AGENT")] = "tiny"
     """A shipped agent, or the folder of an agent, a checkpoint or a run."""
     out: Annotated[Path, arg(metavar="FOLDER")] = Path("out/demo")
-    """Where the page, its videos and `report.json` go."""
+    """Where the report, its videos and `report.json` go."""
+    no_serve: Flag = False
+    """Write the report and end, also in a terminal."""
+    page_only: Flag = False
+    """Serve the page at once, without scores of this machine; also without a terminal."""
+    port: int = 8400
+    """The page's port; where it is taken, a free one."""
+    data: Annotated[Path, arg(metavar="FOLDER")] = Path("data")
+    """Stores that the page browses."""
+    runs: Annotated[Path, arg(metavar="FOLDER")] = Path("runs")
+    """Trainings whose curves the page draws."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,6 +1,7 @@
 """The contract of a modality: a codec (numpy), an embedder and a head (torch).
 
-Letters: N positions of this modality, D width, P payload features, A axes of a value.
+Letters: N positions of this modality, D width, P payload features, A axes of a value or numbers of an action,
+V values of one.
 """
 
 from __future__ import annotations
@@ -78,3 +79,10 @@ class Modality(nn.Module, ABC):
     def sample_any(self, h_ND: Tensor, specs: tuple[ArraySpec, ...], sampling: Sampling) -> Tensor:
         """The same within what any of several specs allows."""
         raise ValueError(f"{type(self).__name__} holds values of one spec at a time; expected a table of ids")
+
+    def probabilities(self, h_ND: Tensor, spec: ArraySpec) -> Tensor:
+        """What `sample` chooses from at temperature 1, (N, A, V): a row a number, from the lowest value to the highest.
+
+        A row that is one id is one number.
+        """
+        raise ValueError(f"{type(self).__name__} has no head: it can be observed but not predicted")

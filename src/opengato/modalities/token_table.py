@@ -54,10 +54,14 @@ class TokenTable(Modality):
 
     def sample_any(self, h_ND: Tensor, specs: tuple[ArraySpec, ...], sampling: Sampling) -> Tensor:
         choice = self._choice(specs, h_ND.device)
+        return choose_ids(self._logits(h_ND, choice), sampling) + choice.ids.start
+
+    def probabilities(self, h_ND: Tensor, spec: ArraySpec) -> Tensor:
+        return torch.softmax(self._logits(h_ND, self._choice((spec,), h_ND.device)).float(), -1)[:, None]
+
+    def _logits(self, h_ND: Tensor, choice: _Choice) -> Tensor:
         logits_NV = self.table.logits(h_ND, choice.ids)
-        if choice.holes_V is not None:
-            logits_NV = logits_NV.masked_fill(choice.holes_V, -torch.inf)
-        return choose_ids(logits_NV, sampling) + choice.ids.start
+        return logits_NV if choice.holes_V is None else logits_NV.masked_fill(choice.holes_V, -torch.inf)
 
     def _choice(self, specs: tuple[ArraySpec, ...], device: torch.device) -> _Choice:
         key = specs, device

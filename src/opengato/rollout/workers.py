@@ -112,7 +112,7 @@ def _death(exit_code: int | None) -> str:
 
 def _serve(pipe: Connection) -> None:
     """What a process does: play what it is given until nobody gives it more."""
-    _die_with_parent()
+    die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the caller decides
     os.dup2(2, 1)  # what simulators print must not stand between what a program reads
     try:
@@ -126,7 +126,7 @@ def _serve(pipe: Connection) -> None:
         return  # the caller is gone
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Let the system end this process when its caller is killed: one that hangs never sees that the pipe is closed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from opengato.serve import acting, chat
 from opengato.serve.bodies import ActRequest, ChatRequest, EmbeddingsRequest, read_body
@@ -30,8 +30,8 @@ from opengato.serve.wire import TYPES, Format, decode, encode, form_of
 log = logging.getLogger("opengato.serve")
 
 
-def make_app(service: Service) -> Starlette:
-    """An ASGI application; what serves it starts and stops the engine by ASGI's lifespan."""
+def make_app(service: Service, also: Sequence[BaseRoute] = ()) -> Starlette:
+    """An ASGI application, with the routes `also`; what serves it starts and stops the engine by ASGI's lifespan."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
@@ -53,6 +53,7 @@ def make_app(service: Service) -> Starlette:
             Route("/v1/embeddings", embeddings, methods=["POST"]),
             WebSocketRoute("/v1/session", session),
             WebSocketRoute("/", session),  # where openpi's clients connect
+            *also,
         ],
         middleware=[Middleware(Gate, service=service)],
         exception_handlers={Refused: refused, HTTPException: unknown, Exception: failed},

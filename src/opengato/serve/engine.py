@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from opengato.agent.policy import AgentPolicy
+from opengato.agent.policy import AgentPolicy, Trace
 from opengato.core.environment import TaskInfo
 from opengato.core.episode import ArraySpec, Episode
 from opengato.core.policy import Observed, Values
@@ -55,6 +55,7 @@ class Begin(Job):
     instruction: str
     seed: int = 0
     past: Episode | None = None
+    trace: Trace | None = None
 
 
 @dataclass(kw_only=True, slots=True)
@@ -196,7 +197,7 @@ class Engine:
         self._act(acts)
 
     def _begin(self, job: Begin) -> None:
-        self.policy.begin_after(job.row, job.task, job.instruction, job.past, job.seed)
+        self.policy.begin_after(job.row, job.task, job.instruction, job.past, job.seed, job.trace)
 
     def _leave(self, job: Leave) -> None:
         self.policy.end(job.row)

@@ -20,6 +20,7 @@ from opengato.serve.service import Service
 from opengato.serve.wire import encode
 
 OPEN = ("/healthz",)  # without a token: a balancer asks
+PAGE, PAGE_FILES = "/", "/page/static/"  # nor has a browser one before the page asks for it; these hold no secrets
 UNLIMITED = ("/healthz", "/metrics")
 MOST_CLIENTS = 4096  # addresses that are remembered
 SAFE = {b"x-content-type-options": b"nosniff", b"cache-control": b"no-store"}
@@ -90,7 +91,7 @@ class Gate:
         origin = headers.get("origin")
         if origin is not None and origin not in self.config.origins and urlsplit(origin).netloc != headers.get("host"):
             raise Refused(403, f"pages of {origin[:100]!r} may not use this server; start it with --origin to allow it")
-        if self.config.token is not None and path not in OPEN:
+        if self.config.token is not None and not _is_open(scope):
             self._check_token(scope, headers, self.config.token)
         if path not in UNLIMITED and (wait := self._allowance(scope).take()):
             raise Refused(
@@ -119,6 +120,12 @@ class Gate:
                 raise Refused(429, "too many clients at once", retry_after=1)
             self._clients[address] = Allowance(self.config.requests_per_second)
         return self._clients[address]
+
+
+def _is_open(scope: MutableMapping[str, Any]) -> bool:
+    """Whether a request needs no token."""
+    path = scope["path"]
+    return path in OPEN or (scope["type"] == "http" and (path == PAGE or path.startswith(PAGE_FILES)))
 
 
 def _hostname(host: str) -> str:

@@ -6,9 +6,11 @@ import logging
 import signal
 import socket
 import time
+from collections.abc import Sequence
 from types import FrameType
 
 import uvicorn
+from starlette.routing import BaseRoute
 
 from opengato.serve.app import make_app
 from opengato.serve.config import Config
@@ -65,12 +67,12 @@ def is_true(record: logging.LogRecord) -> bool:
 class Server(uvicorn.Server):
     """Drains when told to stop; uvicorn's own way is to hang up on WebSockets at once."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, also: Sequence[BaseRoute] = ()) -> None:
         self.service = service
         config = service.config
         super().__init__(
             uvicorn.Config(
-                make_app(service),
+                make_app(service, also),
                 log_config=None,
                 access_log=False,
                 server_header=False,

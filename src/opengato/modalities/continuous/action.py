@@ -119,6 +119,9 @@ class ContinuousAction(Modality):
         exists_A = torch.arange(self.config.size, device=h_ND.device) < spec.size
         return torch.where(exists_A, ids_NA, -1).to(torch.int16)
 
+    def probabilities(self, h_ND: Tensor, spec: ArraySpec) -> Tensor:
+        return torch.softmax(self._logits(h_ND)[:, : spec.size].float(), -1)
+
     def _local_mean(self, logits_NAV: Tensor, best_NA: Tensor) -> Tensor:
         """The expected bin near the best one: steadier than the best bin, yet never between two modes.
 

@@ -1,0 +1,106 @@
+"""The page of the shipped agent in a real browser: Chromium without a screen, driven by playwright."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("uvicorn")
+
+from opengato.agent.model import Agent
+from opengato.agent.policy import AgentPolicy
+from opengato.core.environment import TaskInfo
+from opengato.core.episode import Episode
+from opengato.data.store import StoreWriter
+from opengato.envs import find_task
+from opengato.evaluators.attention_map import attention_map
+from opengato.evaluators.heldout import held_out_folder, held_out_pictures
+from opengato.serve.config import Config
+from opengato.serve.page.app import page_routes
+from opengato.serve.page.exhibits import Exhibits
+from opengato.serve.server import Server, address_of, listen
+from opengato.serve.service import Service, rows_of
+from tests.serve.asking import Running
+from tests.serve.conftest import tiny  # noqa: F401
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+PICTURES = 12
+
+
+def episode(task: TaskInfo, seed: int) -> Episode:
+    """Three steps that nobody played; odd seeds succeed."""
+    return Episode(
+        task=task.id,
+        instruction=f"go to number {seed}",
+        observation_specs=task.observation_specs,
+        action_specs=task.action_specs,
+        observations={"view": np.zeros((3, 50, 3), np.uint8)},
+        actions={"action": np.array([0, 1, 2])},
+        rewards=np.array([0.0, 0.0, 1.0], np.float32),
+        success=seed % 2 == 1,
+        provenance={"seed": seed},
+    )
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a store in `data`, a run in `runs` and a secret beside them."""
+    folder = tmp_path_factory.mktemp("shelf")
+    task = find_task("babyai/GoToLocal")
+    with StoreWriter(folder / "data" / "made") as writer:
+        writer.append(episode(task, seed) for seed in range(60))
+    (folder / "runs" / "mine").mkdir(parents=True)
+    rows = [{"step": step, "loss": 4 / step, "learning_rate": 0.1} for step in range(1, 30)]
+    log = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / "runs" / "mine" / "log.jsonl").write_text(log + '{"step": 30, "lo', encoding="utf-8")
+    (folder / "secret").mkdir()
+    (folder / "secret" / "log.jsonl").write_text('{"step": 1}\n')
+    return folder
+
+
+def serve_page(agent: Agent, shelf: Path, **settings: Any) -> Generator[Running]:
+    config = Config(**{"port": 0, "max_sessions": 4, "num_rows": 2, "requests_per_second": 0, **settings})
+    service = Service(AgentPolicy(agent, rows=rows_of(config)), "tiny", config)
+    exhibits = Exhibits(
+        pictures=held_out_pictures("caption/emoji")[:PICTURES],
+        look=lambda agent, picture, instruction, layer: attention_map(agent, picture, instruction, layer),
+        stores=(held_out_folder(), shelf / "data"),
+        runs=shelf / "runs",
+    )
+    listening, server = listen(config), Server(service, page_routes(service, exhibits))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        yield Running(address_of(listening), service, server)
+    finally:
+        server.handle_exit(signal.SIGINT, None)
+        thread.join(20)
+        assert not thread.is_alive(), "the server does not end"
+
+
+@pytest.fixture(scope="session")
+def served(tiny: Agent, shelf: Path) -> Generator[Running]:  # noqa: F811
+    yield from serve_page(tiny, shelf)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Generator[Any]:
+    """Chromium, or a clear reason why there is none."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra `dev`)")
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"none of {', '.join(BROWSERS)} is on this machine; on Debian: apt-get install chromium")
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    with playwright.sync_playwright() as started:
+        launched = started.chromium.launch(executable_path=found, args=["--no-sandbox"] if is_root else [])
+        yield launched
+        launched.close()
