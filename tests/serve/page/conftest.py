@@ -68,7 +68,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def serve_page(agent: Agent, shelf: Path, **settings: Any) -> Generator[Running]:
-    config = Config(**{"port": 0, "max_sessions": 4, "num_rows": 2, "requests_per_second": 0, **settings})
+    usual: dict[str, Any] = {"port": 0, "max_sessions": 4, "num_rows": 2, "requests_per_second": 0}
+    config = Config(**{**usual, **settings})
     service = Service(AgentPolicy(agent, rows=rows_of(config)), "tiny", config)
     exhibits = Exhibits(
         pictures=held_out_pictures("caption/emoji")[:PICTURES],
