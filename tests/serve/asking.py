@@ -61,7 +61,7 @@ def error_of(response: requests.Response, status: int) -> dict[str, Any]:
     return error
 
 
-def until(is_so: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
+def until(is_so: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
     """Wait for something that another thread does."""
     end = time.monotonic() + seconds
     while not is_so():
