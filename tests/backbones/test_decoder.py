@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from opengato.backbones import decoder
+from opengato.nn.blocks import Block
 from opengato.nn.layers import GatedFeedForward
 from tests.close import assert_close
 from tests.tiny import sharpen
@@ -70,7 +71,7 @@ def test_it_is_stablelm(config: decoder.Config) -> None:
     norms = {"norm": ours.norm}
     state: dict[str, Tensor] = {}
     for index, block in enumerate(ours.blocks):
-        assert isinstance(block, decoder.Block)
+        assert isinstance(block, Block)
         q, k, v = block.qkv.weight.chunk(3)
         assert isinstance(block.feed_forward, GatedFeedForward)
         gate, up = block.feed_forward.gate_and_value.weight.chunk(2)
@@ -178,7 +179,7 @@ def test_attention_is_shown_as_it_is_paid() -> None:
     places = DOCUMENT, POSITION, PROMPT
     streams = [x, *made.residuals(x, *places)]
     for layer, block in enumerate(made.blocks, start=1):
-        assert isinstance(block, decoder.Block)
+        assert isinstance(block, Block)
         weights = made.attention(layer, x, *places)
         assert ((weights > 0) == seen(CONFIG)).all()
         value = block.qkv(block.norm_attention(streams[layer - 1])).chunk(3, dim=-1)[2].unflatten(-1, (4, -1))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import pytest
 
 pytest.importorskip("uvicorn")
+
+from starlette.routing import BaseRoute
 
 from opengato.agent.files import load_agent, shipped
 from opengato.agent.model import Agent
@@ -20,6 +22,7 @@ from opengato.serve.server import Server, address_of, listen
 from opengato.serve.service import Service, rows_of
 from tests.serve.asking import Running
 
+Routes = Callable[[Service], Sequence[BaseRoute]]
 Serving = Callable[..., contextlib.AbstractContextManager[Running]]
 
 
@@ -31,8 +34,11 @@ def tiny() -> Agent:
 
 
 @contextlib.contextmanager
-def running(agent: Agent, **settings: Any) -> Generator[Running]:
-    """A server in a thread; `settings` are those of `Config` that differ, `policy` those of the policy."""
+def running(agent: Agent, routes: Routes = lambda _: (), **settings: Any) -> Generator[Running]:
+    """A server in a thread, with further `routes`.
+
+    `settings` are those of `Config` that differ, `policy` those of the policy.
+    """
     acting = settings.pop("policy", {})
     usual: dict[str, Any] = {
         "port": 0,
@@ -43,7 +49,7 @@ def running(agent: Agent, **settings: Any) -> Generator[Running]:
     }
     config = Config(**{**usual, **settings})
     service = Service(AgentPolicy(agent, rows=rows_of(config), **acting), "tiny", config)
-    listening, server = listen(config), Server(service)
+    listening, server = listen(config), Server(service, routes(service))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:

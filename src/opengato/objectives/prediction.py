@@ -32,12 +32,15 @@ def row_weights(batch: PackedBatch, balance: float) -> dict[str, Tensor]:
 def document_numbers(batch: PackedBatch) -> Tensor:
     """A number (S,) for the document of each slot, another one in each row; the padding of a row has one, too."""
     rows = torch.arange(len(batch.document_BT), device=batch.document_BT.device)[:, None]
-    return (rows * (int(batch.document_BT.max()) + 2) + batch.document_BT + 1).flatten()
+    # A row of T slots has at most T documents: no need to look for the largest, for which a GPU would be waited.
+    return (rows * (batch.document_BT.shape[1] + 1) + batch.document_BT + 1).flatten()
 
 
 def total_weight(batch: PackedBatch, balance: float) -> float:
     """The sum of the weights of all rows that a batch predicts."""
-    return float(sum(float(weight_N.sum()) for weight_N in row_weights(batch, balance).values()))
+    if balance == 0:
+        return float(sum(int(target_N.sum()) for target_N in batch.predict_N.values()))
+    return sum(float(weight_N.sum()) for weight_N in row_weights(batch, balance).values())
 
 
 def mean_loss(

@@ -12,7 +12,7 @@ import logging
 import time
 from typing import Any
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from opengato.agent.opening import returns_in_sight
 from opengato.core.environment import TaskInfo
@@ -21,53 +21,28 @@ from opengato.serve.cadence import Allowance, Cadence
 from opengato.serve.control import describe, read_values
 from opengato.serve.engine import Act as ActJob
 from opengato.serve.engine import Begin, Clock
-from opengato.serve.gate import refusal
 from opengato.serve.refused import Refused
 from opengato.serve.service import Service
+from opengato.serve.visit import POLICY, Over, Visit, welcome
 from opengato.serve.wire import Format, decode, encode
 
 MESSAGES = {"reset": Reset, "act": Act, "end": End}
 MOST_MISTAKES = 32  # in a row: who makes more is no client
 LARGE = 2**16  # bytes that are decoded beside the event loop
-GOING_AWAY, POLICY, RESTART = 1001, 1008, 1012
 PLAIN_PREFIX = "observation/"  # as openpi's examples name their fields
 log = logging.getLogger("opengato.serve")
 
 
-class Over(Exception):
-    """The session ends, with a code of WebSockets and why."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code, self.reason = code, reason
-
-
 async def session(socket: WebSocket) -> None:
-    """Serve one session from its handshake to its end; its row is free afterwards, however it ended."""
-    service: Service = socket.app.state.service
-    try:
-        row = service.take_row()
-    except Refused as error:
-        service.metrics.refused.labels(str(error.status)).inc()
-        await socket.send_denial_response(refusal(error))
-        return
-    one = Session(socket, service, row)
-    try:
-        await socket.accept()
-        await one.run()
-    except WebSocketDisconnect:  # also in the midst of an answer
-        pass
-    finally:
-        service.engine.release(row)
-        service.give_row(row)
-        log.info("session ended: %s", one.cadence.report())
+    """Serve one session."""
+    await welcome(socket, Session)
 
 
-class Session:
+class Session(Visit):
     """The state of one: the task and the step of its episode, its cadence."""
 
     def __init__(self, socket: WebSocket, service: Service, row: int) -> None:
-        self.socket, self.service, self.row = socket, service, row
+        super().__init__(socket, service, row)
         self.form: Format = "json" if socket.query_params.get("format") == "json" else "msgpack"
         self.task_id = socket.query_params.get("task")
         self.task: TaskInfo | None = None
@@ -105,21 +80,7 @@ class Session:
     async def receive(self) -> tuple[Any, Clock]:
         """The next message and when it came. Over where none comes in time, or the server stops."""
         config = self.service.config
-        coming = asyncio.ensure_future(self.socket.receive())
-        closing = asyncio.ensure_future(self.service.closing.wait())
-        try:
-            await asyncio.wait((coming, closing), timeout=config.idle_seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            closing.cancel()
-            if not coming.done():
-                coming.cancel()
-        if not coming.done():
-            if self.service.closing.is_set():
-                raise Over(RESTART, "the server is stopping")
-            raise Over(GOING_AWAY, f"no message for {config.idle_seconds:g} s")
-        frame = coming.result()
-        if frame["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(frame.get("code") or 1005)
+        frame = await self.frame()
         clock = Clock()
         text: str | None = frame.get("text")
         self.form = "msgpack" if text is None else "json"
@@ -210,6 +171,9 @@ class Session:
         if plain:
             self.form = "json"
         await self.send({"type": "error", **error.body()})
+
+    async def stop(self) -> None:
+        log.info("session ended: %s", self.cadence.report())
 
     async def close(self, code: int, reason: str) -> None:
         """Say the cadence and why, and hang up."""

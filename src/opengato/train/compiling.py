@@ -16,7 +16,7 @@ from opengato.nn.blocks import Block
 
 Compile = Literal["auto", "always", "never"]
 PAYS_AFTER = 1000
-"""Steps. Compiling takes half a minute on two cores and saves a sixth of a step (`benchmarks/training_speed.py`)."""
+"""Steps: compiling takes as long as tens of them, and saves a share of each (`benchmarks/training_peers.py`)."""
 
 
 def to_compile(wanted: str, steps: int, device: torch.device) -> bool:
@@ -34,7 +34,7 @@ def to_compile(wanted: str, steps: int, device: torch.device) -> bool:
             "(Debian: `apt-get install g++`), or ask for 'auto'"
         )
     if reason is not None:
-        print(f"not compiled, which costs a sixth of the time: torch.compile fails with {reason}", file=sys.stderr)
+        print(f"trained without torch.compile, which is slower: it fails with {reason}", file=sys.stderr)
     return reason is None
 
 
@@ -61,7 +61,10 @@ def compile_blocks(agent: Agent) -> list[Block]:
 @contextmanager
 def compiled(agent: Agent, is_wanted: bool) -> Generator[None]:
     """Blocks are compiled as long as this lasts; shapes are those of training, so they are plain again afterwards."""
-    blocks = compile_blocks(agent) if is_wanted else []
+    if not is_wanted:
+        yield
+        return
+    blocks = compile_blocks(agent)
     try:
         with _quietly():
             yield

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
-import signal
-import threading
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -17,20 +16,16 @@ import pytest
 pytest.importorskip("uvicorn")
 
 from opengato.agent.model import Agent
-from opengato.agent.policy import AgentPolicy
 from opengato.core.environment import TaskInfo
 from opengato.core.episode import Episode
 from opengato.data.store import StoreWriter
 from opengato.envs import find_task
 from opengato.evaluators.attention_map import attention_map
 from opengato.evaluators.heldout import held_out_folder, held_out_pictures
-from opengato.serve.config import Config
 from opengato.serve.page.app import page_routes
 from opengato.serve.page.exhibits import Exhibits
-from opengato.serve.server import Server, address_of, listen
-from opengato.serve.service import Service, rows_of
 from tests.serve.asking import Running
-from tests.serve.conftest import tiny  # noqa: F401
+from tests.serve.conftest import running, tiny  # noqa: F401
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PICTURES = 12
@@ -67,33 +62,25 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def serve_page(agent: Agent, shelf: Path, **settings: Any) -> Generator[Running]:
-    usual: dict[str, Any] = {"port": 0, "max_sessions": 4, "num_rows": 2, "requests_per_second": 0}
-    config = Config(**{**usual, **settings})
-    service = Service(AgentPolicy(agent, rows=rows_of(config)), "tiny", config)
+def serve_page(agent: Agent, shelf: Path, **settings: Any) -> contextlib.AbstractContextManager[Running]:
     exhibits = Exhibits(
         pictures=held_out_pictures("caption/emoji")[:PICTURES],
-        look=lambda agent, picture, instruction, layer: attention_map(agent, picture, instruction, layer),
+        look=attention_map,
         stores=(held_out_folder(), shelf / "data"),
         runs=shelf / "runs",
     )
-    listening, server = listen(config), Server(service, page_routes(service, exhibits))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        yield Running(address_of(listening), service, server)
-    finally:
-        server.handle_exit(signal.SIGINT, None)
-        thread.join(20)
-        assert not thread.is_alive(), "the server does not end"
+    usual = {"max_sessions": 4, "num_rows": 2}
+    return running(agent, lambda service: page_routes(service, exhibits), **{**usual, **settings})
 
 
 @pytest.fixture(scope="session")
 def served(tiny: Agent, shelf: Path) -> Generator[Running]:  # noqa: F811
-    yield from serve_page(tiny, shelf)
+    with serve_page(tiny, shelf) as found:
+        yield found
 
 
-@pytest.fixture(scope="session")
+# Not of the session: an event loop runs in this thread as long as it lasts, and tests of other files start their own.
+@pytest.fixture(scope="module")
 def browser() -> Generator[Any]:
     """Chromium, or a clear reason why there is none."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra `dev`)")

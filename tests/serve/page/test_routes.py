@@ -26,7 +26,8 @@ STRANGER = "stranger.test"
 
 @pytest.fixture
 def guarded(tiny: Agent, shelf: Path) -> Generator[Running]:
-    yield from serve_page(tiny, shelf, token="sesame", max_sessions=1)
+    with serve_page(tiny, shelf, token="sesame", max_sessions=1) as found:
+        yield found
 
 
 def watching(server: Running, query: str = "", **more: Any) -> ClientConnection:

@@ -5,22 +5,16 @@ Letters: B rows, T slots, S places of the cache, D width, H heads, K head width.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
-from typing import cast
 
 import torch
-from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+from torch import Tensor
 
-from opengato.core.backbone import CachedBackbone, LayeredBackbone
-from opengato.core.config import choose
-from opengato.nn.attention import attend, attention_weights, same_document, visible
-from opengato.nn.blocks import Block
+from opengato.backbones.stack import Stack, check
+from opengato.core.backbone import CachedBackbone
+from opengato.nn.attention import attend, same_document, visible
 from opengato.nn.cache import RollingCache
-from opengato.nn.layers import ACTIVATIONS, Activation
-from opengato.nn.positions import rotary_angles
+from opengato.nn.layers import Activation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,69 +44,23 @@ class Config:
     recompute: bool = False
 
     def __post_init__(self) -> None:
-        if self.width % self.heads or (self.width // self.heads) % 2:
-            raise ValueError(f"`width` (={self.width}) / `heads` (={self.heads}) must be a whole even number")
-        choose(self.activation, ACTIVATIONS, what="activation")
-        if not 0 <= self.drop_path < 1:
-            raise ValueError(f"`drop_path` is {self.drop_path}, expected a probability from 0 up to 1, without 1")
+        check(self)
 
     def build(self) -> Decoder:
         return Decoder(self)
 
 
-class Decoder(CachedBackbone, LayeredBackbone):
+class Decoder(CachedBackbone, Stack):
     """The trunk; its hidden states are normalised, ready for heads."""
 
     causal = True
-
-    def __init__(self, config: Config):
-        super().__init__()
-        self.config = config
-        self.width, self.depth = config.width, config.depth
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
-        self.norm = nn.LayerNorm(config.width, bias=config.norm_bias)
-
-    def _blocks(self) -> Iterator[Block]:
-        return (cast(Block, block) for block in self.blocks)
-
-    def _angles(self, position_BT: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        cos, sin = rotary_angles(position_BT, self.width // self.config.heads, self.config.rotary_base)
-        return cos.to(dtype), sin.to(dtype)
+    config: Config
 
     def _mask(self, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Tensor:
-        """Who sees whom in a packed batch (B, T, T)."""
         kept_BT = prompt_BT & (position_BT < self.config.sinks)
         mask_BTS = same_document(document_BT) & visible(position_BT, position_BT, kept_BT, self.config.window)
         # A padded slot sees itself, lest its softmax be empty.
         return mask_BTS | torch.eye(mask_BTS.shape[1], dtype=torch.bool, device=mask_BTS.device)
-
-    def residuals(self, x_BTD: Tensor, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Iterator[Tensor]:
-        mask_BTS = self._mask(document_BT, position_BT, prompt_BT)
-        angles = self._angles(position_BT, x_BTD.dtype)
-        for block in self._blocks():
-            if self.config.recompute and self.training:
-                x_BTD = checkpoint(block, x_BTD, angles, mask_BTS, use_reentrant=False)
-            else:
-                x_BTD = block(x_BTD, angles, mask_BTS)
-            yield x_BTD
-
-    def forward(self, x_BTD: Tensor, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Tensor:
-        # Not a list of them: without gradients only the last is to be kept.
-        for residual_BTD in self.residuals(x_BTD, document_BT, position_BT, prompt_BT):
-            x_BTD = residual_BTD
-        return self.norm(x_BTD)
-
-    def final_parameters(self) -> list[nn.Parameter]:
-        return list(self.norm.parameters())
-
-    def attention(
-        self, layer: int, x_BTD: Tensor, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor
-    ) -> Tensor:
-        places = document_BT, position_BT, prompt_BT
-        block = list(self._blocks())[layer - 1]
-        stream_BTD = next(islice(chain([x_BTD], self.residuals(x_BTD, *places)), layer - 1, None))
-        q, k, _ = block.project(stream_BTD, self._angles(position_BT, x_BTD.dtype))
-        return attention_weights(q, k, self._mask(*places))
 
     def new_cache(self, rows: int, window: int | None = None) -> RollingCache:
         config = self.config

@@ -7,13 +7,13 @@ modality, D width.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor, nn
 
 from opengato.core.batch import PackedBatch
-from opengato.core.objective import Objective
 from opengato.objectives.data2vec.regression import Guard, Regression, head, mean_of
+from opengato.objectives.data2vec.taught import Taught
 from opengato.objectives.data2vec.teacher import Teacher, Teaching
 from opengato.objectives.hiding import Hiding, blanks
 
@@ -43,10 +43,10 @@ class Beside(nn.Module):
         self.blanks = blanks(agent)
 
 
-class Data2vec(Objective):
+class Data2vec(Taught):
     """Loss = mean over hidden rows of what the prediction is off the teacher's target."""
 
-    causal: ClassVar[bool | None] = False
+    config: Config
     beside: Beside
 
     def __init__(self, config: Config):
@@ -56,10 +56,6 @@ class Data2vec(Objective):
         self.config.hiding.check(agent)
         self.beside = Beside(self.config, agent)
         return self.beside
-
-    def terms(self, batch: PackedBatch) -> int:
-        """Rows that may be hidden, of which a mask draws its share."""
-        return self.config.hiding.num_rows(batch)
 
     def __call__(self, agent: Any, batch: PackedBatch) -> tuple[Tensor, dict[str, float]]:
         config, teacher = self.config, self.beside.teacher
@@ -76,6 +72,3 @@ class Data2vec(Objective):
             figures |= config.guard.figures(int(teacher.updates), name, told_ND, targets[name][hidden_N])
         loss, of_each = mean_of(losses, h_SD.device)
         return loss, {**of_each, **figures, "hidden": sum(map(len, losses.values())) / max(1, self.terms(batch))}
-
-    def stepped(self, agent: Any) -> dict[str, float]:
-        return {"decay": self.beside.teacher.follow(agent.backbone)}

@@ -7,15 +7,15 @@ mask each, L slots of the longest row of what is shown, N rows of one modality, 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from opengato.core.batch import PackedBatch
-from opengato.core.objective import Objective
 from opengato.objectives.data2vec.decoder import ConvDecoder, Decoder, axes_of
 from opengato.objectives.data2vec.regression import Guard, Regression, mean_of
+from opengato.objectives.data2vec.taught import Taught
 from opengato.objectives.data2vec.teacher import Teacher, Teaching
 from opengato.objectives.hiding import Hiding
 from opengato.objectives.masks import Tokens
@@ -55,10 +55,10 @@ class Beside(nn.Module):
         )
 
 
-class EfficientData2vec(Objective):
+class EfficientData2vec(Taught):
     """Loss = mean over the hidden rows of all copies of what the prediction is off the teacher's target."""
 
-    causal: ClassVar[bool | None] = False
+    config: Config
     beside: Beside
 
     def __init__(self, config: Config):
@@ -72,10 +72,6 @@ class EfficientData2vec(Objective):
                 raise ValueError(f"the mask of {name!r} shows hidden rows in disguise, but here nothing hidden is read")
         self.beside = Beside(self.config, agent)
         return self.beside
-
-    def terms(self, batch: PackedBatch) -> int:
-        """Rows that may be hidden, of which masks draw their share."""
-        return self.config.hiding.num_rows(batch)
 
     def __call__(self, agent: Any, batch: PackedBatch) -> tuple[Tensor, dict[str, float]]:
         config, teacher = self.config, self.beside.teacher
@@ -97,9 +93,6 @@ class EfficientData2vec(Objective):
         loss, of_each = mean_of(losses, x_BTD.device)
         hidden = sum(map(len, losses.values())) / config.copies
         return loss, {**of_each, **figures, "hidden": hidden / max(1, self.terms(batch))}
-
-    def stepped(self, agent: Any) -> dict[str, float]:
-        return {"decay": self.beside.teacher.follow(agent.backbone)}
 
 
 def shown_slots(batch: PackedBatch, copies: list[dict[str, Tensor]]) -> Tensor:

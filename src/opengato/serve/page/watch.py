@@ -18,11 +18,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from opengato.rollout import TRAIN_SEED
 from opengato.serve.bodies import Instruction, Name, Ours, Values, read_body
 from opengato.serve.cadence import Allowance
-from opengato.serve.gate import refusal
 from opengato.serve.page.game import Game
 from opengato.serve.refused import Refused
 from opengato.serve.service import Service
-from opengato.serve.session import GOING_AWAY, POLICY, RESTART
+from opengato.serve.visit import POLICY, Over, Visit, welcome
 from opengato.serve.wire import decode, encode
 
 MOST_MESSAGES = 60.0  # a second
@@ -72,31 +71,15 @@ MESSAGES: dict[str, type[Ours]] = {"start": Start, "pace": Pace, "step": OneStep
 
 
 async def watch(socket: WebSocket) -> None:
-    """Serve one who looks on; the row and the processes are free afterwards, however it ended."""
-    service: Service = socket.app.state.service
-    try:
-        row = service.take_row()
-    except Refused as error:
-        service.metrics.refused.labels(str(error.status)).inc()
-        await socket.send_denial_response(refusal(error))
-        return
-    one = Watch(socket, service, row)
-    try:
-        await socket.accept()
-        await one.run()
-    except WebSocketDisconnect:
-        pass
-    finally:
-        await one.stop()
-        service.engine.release(row)
-        service.give_row(row)
+    """Serve one who looks on."""
+    await welcome(socket, Watch)
 
 
-class Watch:
+class Watch(Visit):
     """Commands come in `run`; `play`, a task beside it, does what they left in the fields below."""
 
     def __init__(self, socket: WebSocket, service: Service, row: int) -> None:
-        self.socket, self.service, self.row = socket, service, row
+        super().__init__(socket, service, row)
         self.playing, self.fps, self.by = False, 15.0, "agent"
         self.due = 0  # steps of the agent that were asked for one by one
         self.hands: list[dict[str, Any]] = []
@@ -107,39 +90,20 @@ class Watch:
 
     async def run(self) -> None:
         """Commands until the client is gone, or says nothing while nothing plays."""
-        config = self.service.config
-        closing = asyncio.ensure_future(self.service.closing.wait())
-        try:
-            while True:
-                coming = asyncio.ensure_future(self.socket.receive())
-                try:
-                    await asyncio.wait((coming, closing), timeout=config.idle_seconds, return_when="FIRST_COMPLETED")
-                    while not coming.done() and self.is_playing and not closing.done():
-                        await asyncio.wait(
-                            (coming, closing), timeout=config.idle_seconds, return_when="FIRST_COMPLETED"
-                        )
-                finally:
-                    if not coming.done():
-                        coming.cancel()
-                if not coming.done():
-                    code = RESTART if closing.done() else GOING_AWAY
-                    await self.socket.close(code, "the server is stopping" if closing.done() else "nothing happened")
-                    return
-                frame = coming.result()
-                if frame["type"] == "websocket.disconnect":
-                    return
+        while True:
+            try:
+                frame = await self.frame()
                 if self._allowance.take():
-                    await self.socket.close(POLICY, f"more than {MOST_MESSAGES:g} messages a second")
-                    return
-                try:
-                    await self.obey(frame.get("text") or "")
-                except Refused as error:
-                    await self.tell_error(error)
-        finally:
-            closing.cancel()
+                    raise Over(POLICY, f"more than {MOST_MESSAGES:g} messages a second")
+                await self.obey(frame.get("text") or "")
+            except Refused as error:
+                await self.tell_error(error)
+            except Over as over:
+                await self.socket.close(over.code, over.reason)
+                return
 
     @property
-    def is_playing(self) -> bool:
+    def is_busy(self) -> bool:
         return self.playing and self.player is not None and not self.player.done()
 
     async def obey(self, text: str) -> None:
