@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SHORT = 512
-"""Keys up to which attention may be written out: longer rows would take too much memory."""
+SHORT = 256
+"""Keys up to which attention is written out where that is faster (`benchmarks/attention.py`)."""
 
 
 def attend(
@@ -26,8 +26,9 @@ def attend(
     `bias_BHTS` is added to the scaled scores; any of its sizes may be 1. What a query that sees nothing gives is
     undefined: callers let each slot see itself.
     """
-    is_plain = bias_BHTS is None and scale is None and k_BHSK.shape[2] <= SHORT
-    if mask_BTS is not None and is_plain and q_BHTK.device.type == "cpu" and torch.compiler.is_compiling():
+    is_plain = mask_BTS is not None and bias_BHTS is None and scale is None
+    is_short = k_BHSK.shape[2] <= SHORT and q_BHTK.dtype == torch.bfloat16 and q_BHTK.device.type == "cpu"
+    if is_plain and is_short and torch.compiler.is_compiling():
         return plain_attention(q_BHTK, k_BHSK, v_BHSK, mask_BTS)
     mask = None if mask_BTS is None else mask_BTS[:, None]
     if bias_BHTS is not None:
@@ -36,7 +37,7 @@ def attend(
 
 
 def plain_attention(q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, mask_BTS: Tensor) -> Tensor:
-    """The same, written out: compiled for a CPU it takes half the time of the ready kernel, whose gradient is slow."""
+    """The same, written out. torch's kernel for CPUs is slow for short rows of bfloat16, in its gradient above all."""
     nothing = torch.zeros(mask_BTS.shape, dtype=q_BHTK.dtype, device=q_BHTK.device)
     bias_B1TS = nothing.masked_fill(~mask_BTS, -torch.inf)[:, None]
     score_BHTS = (q_BHTK * q_BHTK.shape[-1] ** -0.5) @ k_BHSK.transpose(-1, -2)
