@@ -26,7 +26,7 @@ from _markdown import table
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("results", "tasks", "senses")))
-CARD = ROOT / "src" / "opengato" / "assets" / "agents" / "tiny" / "card.json"
+AGENTS = ROOT / "src" / "opengato" / "assets" / "agents"
 MARK = re.compile(r"(<!-- table ([\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 EVALUATE = "opengato evaluate tiny"
 CONTROL = "normalised return"
@@ -50,8 +50,7 @@ def main() -> int:
 def render(page: Path) -> str:
     """A page with its tables filled from the files that are there."""
     found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))}
-    if CARD.is_file():
-        found["card"] = json.loads(CARD.read_text(encoding="utf-8"))
+    found |= {card.parent.name: json.loads(card.read_text(encoding="utf-8")) for card in AGENTS.glob("*/card.json")}
 
     def fill(match: re.Match[str]) -> str:
         return f"{match[1]}{TABLES[match[2]](found)}{match[3]}"
@@ -75,9 +74,9 @@ def median_of(body: Found, start: str) -> float:
     return next(rate["median"] for rate in body["rates"] if rate["name"].startswith(start))
 
 
-def scored(found: Found) -> Found | None:
-    """What the card of the shipped agent says of its scores."""
-    return found.get("card", {}).get("scored")
+def scored(found: Found, agent: str = "tiny") -> Found | None:
+    """What the card of a shipped agent says of its scores."""
+    return found.get(agent, {}).get("scored")
 
 
 def control(scores: Found, family: str | None = None) -> dict[str, Found]:
@@ -189,27 +188,31 @@ def benchmark(name: str) -> Callable[[Found], str]:
     return write
 
 
-def training(found: Found) -> str:
-    """How the shipped agent was made, from its card."""
-    card = found.get("card")
-    if card is None:
-        return missing("opengato train tiny")
-    minutes = card.get("training_seconds", 0) / 60
-    text = (
-        f"`{card['command']}`: {card.get('steps', 0):,} steps in {minutes:.0f} minutes on {card['machine']}; "
-        f"{card.get('precision', 'float32').removeprefix('torch.')}; torch {card['versions']['torch']}.\n\n"
-    )
-    rows = [
-        (
-            name,
-            f"{row['episodes']:,}",
-            f"{row['share']:.0%}",
-            str(row.get("licence", "")),
-            str(row.get("synthetic") or "no"),
+def training(agent: str) -> Callable[[Found], str]:
+    """How a shipped agent was made, from its card."""
+
+    def write(found: Found) -> str:
+        card = found.get(agent)
+        if card is None:
+            return missing(f"opengato train {agent}")
+        minutes = card.get("training_seconds", 0) / 60
+        text = (
+            f"`{card['command']}`: {card.get('steps', 0):,} steps in {minutes:.0f} minutes on {card['machine']}; "
+            f"{card.get('precision', 'float32').removeprefix('torch.')}; torch {card['versions']['torch']}.\n\n"
         )
-        for name, row in card["data"].items()
-    ]
-    return text + table(("data", "episodes", "share of positions", "licence", "synthetic"), rows)
+        rows = [
+            (
+                name,
+                f"{row['episodes']:,}",
+                f"{row['share']:.0%}",
+                str(row.get("licence", "")),
+                str(row.get("synthetic") or "no"),
+            )
+            for name, row in card["data"].items()
+        ]
+        return text + table(("data", "episodes", "share of positions", "licence", "synthetic"), rows)
+
+    return write
 
 
 def families(found: Found) -> str:
@@ -227,16 +230,20 @@ def families(found: Found) -> str:
     return f"`{scores['command']}`, {scores['date']}.\n\n{table(head, rows)}"
 
 
-def documents(found: Found) -> str:
-    """Held-out text and pictures."""
-    scores = scored(found)
-    if scores is None:
-        return missing(f"{EVALUATE} --tasks text,caption")
-    rows = [
-        (f"`{task}`", row["metric"], interval(row), compared(row), str(row["samples"]))
-        for task, row in others(scores).items()
-    ]
-    return table(("task", "measured as", "result", "compare with", "samples"), rows)
+def documents(agent: str) -> Callable[[Found], str]:
+    """Held-out texts, pictures, sounds and films."""
+
+    def write(found: Found) -> str:
+        scores = scored(found, agent)
+        if scores is None:
+            return missing(f"opengato evaluate {agent} --tasks all")
+        rows = [
+            (f"`{task}`", row["metric"], interval(row), compared(row), str(row["samples"]))
+            for task, row in others(scores).items()
+        ]
+        return table(("task", "measured as", "result", "compare with", "samples"), rows)
+
+    return write
 
 
 def tasks(found: Found) -> str:
@@ -254,9 +261,11 @@ def tasks(found: Found) -> str:
 
 TABLES: dict[str, Callable[[Found], str]] = {
     "measured": measured,
-    "training": training,
+    "training": training("tiny"),
     "families": families,
-    "documents": documents,
+    "documents": documents("tiny"),
+    "training-senses": training("senses"),
+    "documents-senses": documents("senses"),
     "tasks": tasks,
     "task-counts": _task_table.counts,
     "task-rows": _task_table.all_rows,

@@ -16,10 +16,9 @@ import pytest
 
 import opengato
 from opengato import cli
-from opengato.cli.agents import families_of
 from opengato.core.environment import Score
 from opengato.envs import all_tasks, families, family_of, find_task, make, registry
-from opengato.evaluators import evaluate
+from opengato.evaluators import evaluate, measurable_families, trained_tasks
 from opengato.evaluators.video import play
 from opengato.rollout import CollectJob, Limits, LocalCrew, collect, supervise
 from tests.envs.own import LENGTH, Guide, Line, goal_of
@@ -205,9 +204,9 @@ def test_modules_are_named_for_one_command_only(
 def test_an_agent_of_unknown_tasks_asks_for_their_module() -> None:
     agent: Any = SimpleNamespace(card={"tasks": ["nobody/knows"]})
     with pytest.raises(ValueError, match=r"was trained on nobody, .* with --env"):
-        families_of(agent)
+        measurable_families(trained_tasks(agent))
     agent.card["tasks"].append("own/line")
-    assert families_of(agent) == ["own"]
+    assert measurable_families(trained_tasks(agent)) == ["own"]
 
 
 def test_the_line_is_walked_in_at_most_its_length() -> None:

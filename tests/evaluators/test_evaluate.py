@@ -86,6 +86,11 @@ def test_tasks_are_selected(expression: str | list[str], expected: list[str]) ->
         assert select_tasks(expression, TRAINED) == expected
 
 
+def test_all_is_what_was_learnt_and_what_can_be_asked_about_it() -> None:
+    asked = {"anomaly/caption-emoji", "retrieve/caption-emoji", "retrieve/text-austen"}
+    assert set(select_tasks("all", TRAINED)) == {*TRAINED, *asked}, "drawings were never taught"
+
+
 def test_a_policy_without_training_knows_all() -> None:
     assert len(select_tasks("metaworld", None)) == 50
 

@@ -19,7 +19,7 @@ from opengato.cli.printing import wide_console
 from opengato.core.config import choose
 from opengato.core.environment import TaskInfo
 from opengato.core.policy import Observed, Policy, Values
-from opengato.evaluators import Player, Settings, evaluators_by_family, trained_tasks, video
+from opengato.evaluators import Player, Settings, measurable_families, trained_tasks, video
 from opengato.evaluators import evaluate as measure
 from opengato.evaluators.demo import main as run_demo
 from opengato.rollout import as_policy
@@ -62,7 +62,7 @@ def evaluate(arguments: Evaluate) -> None:
         prompted=arguments.prompted,
         anchors=arguments.anchors,
     )
-    report = measure(player, arguments.tasks or families_of(player), settings=settings)
+    report = measure(player, arguments.tasks or measurable_families(trained_tasks(player)), settings=settings)
     console = wide_console()
     console.print(report)
     written = [report.to_json(arguments.json)] if arguments.json else []
@@ -82,21 +82,6 @@ def player_of(name: str, acting: Acting) -> Player:
     """`random`, `expert`, or an agent that is loaded to act."""
     torch.set_num_threads(ACTING_THREADS)
     return name if name in UNTRAINED else load_agent(name, weights=acting.weights)
-
-
-def families_of(player: Player) -> list[str]:
-    """What can be measured of what an agent was trained on."""
-    trained = trained_tasks(player)
-    if trained is None:
-        raise ValueError("`random` and `expert` were trained on nothing; name tasks, such as --tasks babyai/GoToLocal")
-    trained_on = {task.partition("/")[0] for task in trained}
-    known = sorted(trained_on & evaluators_by_family().keys())
-    if not known:
-        raise ValueError(
-            f"it was trained on {', '.join(sorted(trained_on)) or 'nothing'}, which nobody knows here; name the module "
-            "that registers these tasks with --env, or other tasks with --tasks"
-        )
-    return known
 
 
 def play(arguments: Play) -> None:

@@ -73,7 +73,7 @@ class Evaluate:
     agent: Agent
     """A shipped agent, the folder of an agent, a checkpoint or a run; or `random` or `expert`, to compare with."""
     tasks: Annotated[str | None, arg(metavar="TASKS", help_behavior_hint="(default: all it was trained on)")] = None
-    """Separated by commas: `babyai` (those it was trained on), `babyai/*` (all), a pattern, or a single task."""
+    """Separated by commas: `babyai` (those it was trained on), `babyai/*` (all), a pattern, a task, or `all`."""
     episodes: int = 50
     """Episodes of each control task."""
     seed: int = 0

@@ -35,9 +35,11 @@ __all__ = [
     "TaskResult",
     "evaluate",
     "evaluator_of",
+    "measurable_families",
     "run_task",
     "select_tasks",
 ]
+ALL = "all"
 PACKAGES = ("numpy", "torch", "gymnasium", "minigrid", "metaworld", "mujoco")
 
 
@@ -113,7 +115,8 @@ def select_tasks(expression: str | Sequence[str], trained: Iterable[str] | None)
     """Task ids named by `expression`, each once, in its order; `trained` are those the agent learnt (None: any).
 
     `"babyai"` means the tasks of that family among `trained`, `"babyai/*"` all of the family, `"babyai/GoTo*"` those
-    that match, `"babyai/GoToLocal"` one. Parts are separated by commas. ValueError where a part names nothing.
+    that match, `"babyai/GoToLocal"` one; `"all"` means all `trained`, and what else can be asked about them. Parts are
+    separated by commas. ValueError where a part names nothing.
     """
     known = None if trained is None else set(trained)
     parts = expression.split(",") if isinstance(expression, str) else list(expression)
@@ -126,7 +129,37 @@ def select_tasks(expression: str | Sequence[str], trained: Iterable[str] | None)
     return list(chosen)
 
 
+def measurable_families(trained: Iterable[str] | None) -> list[str]:
+    """The families of what an agent was trained on, of those that can be measured; ValueError where there is none."""
+    if trained is None:
+        raise ValueError("`random` and `expert` were trained on nothing; name tasks, such as --tasks babyai/GoToLocal")
+    trained_on = {task.partition("/")[0] for task in trained}
+    known = sorted(trained_on & evaluators_by_family().keys())
+    if not known:
+        raise ValueError(
+            f"it was trained on {', '.join(sorted(trained_on)) or 'nothing'}, which nobody knows here; name the module "
+            "that registers these tasks with --env, or other tasks with --tasks"
+        )
+    return known
+
+
+def _all_of(known: set[str] | None) -> list[str]:
+    """All that an agent was trained on, and what can be asked about it."""
+    own = [task for family in measurable_families(known) for task in _matching(family, known)]
+    asked = [
+        task
+        for evaluator in _evaluators()
+        if evaluator.needs_no_training
+        for family in evaluator.families()
+        for task in evaluator.tasks(family)
+        if evaluator.about(task) in own
+    ]
+    return [*own, *asked]
+
+
 def _matching(part: str, known: set[str] | None) -> list[str]:
+    if part == ALL:
+        return _all_of(known)
     family, separator, _ = part.partition("/")
     evaluator = evaluator_of(part)
     available = evaluator.tasks(family)

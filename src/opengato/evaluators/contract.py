@@ -54,6 +54,8 @@ class Evaluator(ABC):
     counted: str
     from_stores = False
     """Whether it measures held-out episodes of stores, and so tasks of a user's own, too."""
+    needs_no_training = False
+    """Whether it asks of an agent, about another task, what any agent that was trained on that one can be asked."""
 
     @abstractmethod
     def families(self) -> list[str]:

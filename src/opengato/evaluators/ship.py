@@ -1,6 +1,7 @@
 """Making a trained agent one that ships: half-size weights, scored, with a card.
 
     python -m opengato.evaluators.ship runs/tiny src/opengato/assets/agents/tiny --episodes 20
+    python -m opengato.evaluators.ship runs/senses src/opengato/assets/agents/senses --tasks all --data data
 
 The scores are those of the weights as they ship, in bfloat16, on the first evaluation seeds.
 """
@@ -16,20 +17,20 @@ import torch
 from rich.console import Console
 
 from opengato.agent.files import CARD, load_agent, save_agent
-from opengato.evaluators import evaluate
+from opengato.evaluators import Settings, evaluate
 from opengato.evaluators.report import Report
 from opengato.evaluators.statistics import Interval
 
-FAMILIES = "babyai,metaworld,caption,text"
+TASKS = "babyai,metaworld,caption,text"
 
 
-def ship(run: Path, out: Path, episodes: int) -> Report:
-    """Write the agent of `run` to `out` with its scores in the card, and the whole report beside it."""
+def ship(run: Path, out: Path, tasks: str, settings: Settings) -> Report:
+    """Write the agent of `run` to `out` with its scores in the card, and return the whole report."""
     trained = load_agent(run)
     save_agent(trained, out, dtype=torch.bfloat16)
     agent = load_agent(out)
     agent.card |= {"name": out.name, "num_parameters": agent.num_parameters}
-    report = evaluate(agent, FAMILIES, episodes=episodes)
+    report = evaluate(agent, tasks, settings=settings)
     scores = {
         result.task: {
             "metric": result.metric,
@@ -54,7 +55,7 @@ def ship(run: Path, out: Path, episodes: int) -> Report:
         "licence": "Apache-2.0",
         "scored": {
             "date": datetime.date.today().isoformat(),
-            "command": f"opengato evaluate {out.name} --tasks {FAMILIES} --episodes {episodes}",
+            "command": f"opengato evaluate {out.name} --tasks {tasks} --episodes {settings.episodes}",
             "aggregates": aggregates,
             "tasks": scores,
         },
@@ -73,10 +74,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder of a finished run or agent")
     parser.add_argument("out", type=Path, help="folder of the agent to ship")
+    parser.add_argument("--tasks", default=TASKS, help=f"what to measure (default {TASKS})")
     parser.add_argument("--episodes", type=int, default=20, help="episodes a control task (default 20)")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="where imported corpora are (default data)")
     parser.add_argument("--report", type=Path, help="where to write the whole report as JSON")
     arguments = parser.parse_args()
-    report = ship(arguments.run, arguments.out, arguments.episodes)
+    settings = Settings(episodes=arguments.episodes, data=arguments.data)
+    report = ship(arguments.run, arguments.out, arguments.tasks, settings)
     Console().print(report)
     if arguments.report:
         report.to_json(arguments.report)

@@ -36,6 +36,7 @@ class Evaluator(contract.Evaluator):
     """
 
     counted = "wrong"
+    needs_no_training = True
 
     def families(self) -> list[str]:
         return ["anomaly"]

@@ -37,6 +37,7 @@ class Evaluator(contract.Evaluator):
     """
 
     counted = f"rank {THERE}"
+    needs_no_training = True
 
     def families(self) -> list[str]:
         return [RETRIEVE]
