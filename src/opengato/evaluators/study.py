@@ -89,11 +89,17 @@ def run_study(
     else:
         found = in_processes(run_one, inputs, jobs, [folder / f"{v.name}-{seed}" / "output.txt" for v, seed in runs])
     for number, row in enumerate(found, 1):
-        rows.append(row)
+        rows = in_order(study, [*rows, row])
         write_rows(study, folder, rows)
         scores = ", ".join(f"{family} {mean:.2f}" for family, mean in row["means"].items())
         tell(f"{study.name} {number}/{len(runs)}: {row['variant']}, seed {row['seed']}: {scores}")
-    return sorted(rows, key=lambda row: (row["seed"], [v.name for v in study.variants].index(row["variant"])))
+    return rows
+
+
+def in_order(study: Study, rows: Rows) -> Rows:
+    """By seed, then as the variants of a study stand; several processes end in any order."""
+    place = {variant.name: number for number, variant in enumerate(study.variants)}
+    return sorted(rows, key=lambda row: (row["seed"], place[row["variant"]]))
 
 
 def run_one(tasks: str, variant: Variant, seed: int, folder: Path, data: Path, workers: int | None) -> dict[str, Any]:
