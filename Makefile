@@ -23,7 +23,7 @@ SETUP_INPUTS := pyproject.toml constraints.txt .ci/setup
 DRAW := [ -e $(VENV)/.opengato-gl ] || if .ci/gl; then touch $(VENV)/.opengato-gl; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help demo train-tiny doctor bench test test-slow check fmt docs build gl clean distclean
+.PHONY: help demo train-tiny doctor bench bench-quick test test-slow check fmt docs build gl clean distclean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -43,6 +43,9 @@ doctor: $(READY)-demo  ## what this machine has, and what is missing
 bench: $(READY)-dev  ## every benchmark behind a claim, one after the other
 	@$(DRAW)
 	@for script in $(sort $(wildcard benchmarks/[a-z]*.py)); do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
+
+bench-quick:  ## the same at a tiny size: that they run
+	@$(MAKE) --no-print-directory bench ARGS=--quick
 
 # A failed check does not hide a failed test: both are run, and either fails.
 test: $(READY)-dev  ## all checks, and all tests but the slow ones

@@ -275,7 +275,7 @@ TABLES: dict[str, Callable[[Found], str]] = {
     "corpora": _corpora_table.all_corpora,
     "baselines": _corpora_table.baselines,
     "pairs": _corpora_table.pairs,
-    **{name: benchmark(name) for name in HEADLINES},
+    **{path.stem: benchmark(path.stem) for path in Path(__file__).parent.glob("[a-z]*.py")},
 }
 
 if __name__ == "__main__":

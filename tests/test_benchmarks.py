@@ -18,6 +18,7 @@ from tests.house import ROOT
 
 BENCHMARKS = ROOT / "benchmarks"
 PEERS = {
+    "loading_peers": ["datasets", "minari"],
     "perceiver": ["transformers"],
     "training_speed": ["transformers"],
     "training_peers": ["transformers", "x_transformers"],
