@@ -72,7 +72,7 @@ def raw(episodes: list[Episode], order: list[int], folder: Path) -> Work:
 def lerobot(episodes: list[Episode], order: list[int], folder: Path) -> Work:
     """Rows of its parquet files, through `datasets`."""
     write("lerobot", episodes, folder)
-    files = sorted(str(path) for path in folder.glob("data/**/*.parquet"))
+    files: list[Any] = sorted(str(path) for path in folder.glob("data/**/*.parquet"))
     datasets.disable_progress_bars()
     rows = datasets.Dataset.from_parquet(files, cache_dir=str(folder / "cache")).with_format("numpy")
     ends = np.cumsum([0, *(episode.num_steps for episode in episodes)])
