@@ -1,8 +1,10 @@
-"""An arena small enough for a test: a suite of made-up texts, and recipes that learn them in seconds."""
+"""An arena small enough for a test: a suite of made-up texts, recipes that learn them in seconds, and an outcome."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,17 @@ from opengato.agent import model
 from opengato.backbones import decoder
 from opengato.core.episode import document
 from opengato.data.store import StoreWriter
-from opengato.evaluators.arena import Contestant, Source, Suite
+from opengato.evaluators.arena import Contestant, Entry, Source, Suite
+from opengato.evaluators.arena_report import Body, outcome
 from opengato.modalities import text
 from opengato.objectives import next_token
 from opengato.train import loop, optim
 from opengato.train.run import Recipe
 
 TASKS = tuple(f"text/toy-{word}" for word in ("sun", "rain", "snow", "wind", "fog", "hail", "storm", "frost"))
+
+NAMES = ["plain", "tiny:<b>a</b>=1", "worse & worse", "a name that is too long for the column of names in a picture"]
+LEVELS = [f"babyai/Level{number}" for number in range(8)]
 
 
 def write_texts(data: Path, per_task: int = 20) -> None:
@@ -61,3 +67,33 @@ def toy(name: str, width: int = 16, **changes: Any) -> Contestant:
 
 def starting(contestant: Contestant, start: str) -> Contestant:
     return dataclasses.replace(contestant, recipe=dataclasses.replace(contestant.recipe, start=start))
+
+
+def figures(seed: int, level: float) -> Body:
+    """What a run leaves: a score for each task, one in a measure without a scale, one left out."""
+    generator = np.random.default_rng([seed, round(100 * level)])
+    points = {task: float(level + 0.1 * k + generator.normal(0, 0.01)) for k, task in enumerate(LEVELS)}
+    scored: Body = {
+        task: {"metric": "normalised return", "score": p, "points": p, "higher_is_better": True, "samples": 10}
+        for task, p in points.items()
+    }
+    scored["translate/toy"] = {**scored[LEVELS[0]], "metric": "chrF of a line", "points": None}
+    return {"seed": seed, "seconds": 90.0, "tasks": scored, "left_out": {"atari/Bowling": "its expert is not above"}}
+
+
+def entry(name: str, number: int) -> Entry:
+    differs = () if number in (0, 3) else (f"train.agent.backbone.width: {16 * number} in place of 16",)
+    return Entry(name=name, recipe=toy_recipe(), parameters=2_000_000 + number, flops=3e9, differs=differs)
+
+
+def body(seeds: int = 3, tries: int = 3) -> Body:
+    """The outcome of an arena that nobody held: one contestant is clearly worse, one is the first by another name."""
+    levels = (0.1, 0.11, 0.02, 0.1)
+    rates = {1.0: 2.5, 1 / 3: 2.25, 3.0: math.inf} if tries > 1 else {}
+    found = {
+        name: (1 / 3, rates, [figures(seed, level) for seed in range(seeds)])
+        for name, level in zip(NAMES, levels, strict=True)
+    }
+    entries = [entry(name, number) for number, name in enumerate(NAMES)]
+    made = outcome(entries, found, toy_suite(tries=tries), {"fog": "b cannot read text/fog: <no way>"})
+    return json.loads(json.dumps(made, allow_nan=False))

@@ -57,7 +57,7 @@ def compete(
     config: Config,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Body:
-    """Run what is missing of an arena; its outcome, which `folder/arena.json` holds too."""
+    """Run what is missing of an arena, write `folder/arena.json`, and return what it holds."""
     check(contestants, [folder_name(contestant.name) for contestant in contestants])
     common, left_out = bring(suite, contestants, data, config.workers)
     for source, why in left_out.items():
@@ -68,9 +68,8 @@ def compete(
             f"{entry.name}: {entry.parameters:,} parameters, {entry.flops / 1e9:.2f} GFLOP a step, {entry.steps} steps"
         )
     found = run_all(entries, common, config.seeds, folder, data, config.jobs, tell)
-    body = outcome(entries, found, common, left_out)
-    write(folder / OUTCOME, body)
-    return body
+    write(folder / OUTCOME, outcome(entries, found, common, left_out))
+    return read(folder)
 
 
 def outcome(
