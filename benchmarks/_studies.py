@@ -60,7 +60,7 @@ def keep(folder: Path) -> str:
         study = json.loads((folder / "few_shot.json").read_text(encoding="utf-8"))
         name = "few_shot"
         body |= {"command": "opengato few-shot small", "rows": study["summary"]}
-        few_shot_report.plot_study(study["summary"], picture(name))
+        few_shot_report.plot_few_shot(study["summary"], picture(name))
     (RESULTS / f"{name}.json").write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
     return name
 
