@@ -16,6 +16,7 @@ from opengato.core.episode import document
 from opengato.data.store import StoreWriter
 from opengato.evaluators.arena import Contestant, Entry, Source, Suite
 from opengato.evaluators.arena_report import Body, outcome
+from opengato.evaluators.arena_runs import Found
 from opengato.modalities import text
 from opengato.objectives import next_token
 from opengato.train import loop, optim
@@ -91,7 +92,7 @@ def body(seeds: int = 3, tries: int = 3) -> Body:
     levels = (0.1, 0.11, 0.02, 0.1)
     rates = {1.0: 2.5, 1 / 3: 2.25, 3.0: math.inf} if tries > 1 else {}
     found = {
-        name: (1 / 3, rates, [figures(seed, level) for seed in range(seeds)])
+        name: Found(rate=1 / 3, losses=rates, runs=[figures(seed, level) for seed in range(seeds)])
         for name, level in zip(NAMES, levels, strict=True)
     }
     entries = [entry(name, number) for number, name in enumerate(NAMES)]

@@ -18,7 +18,7 @@ import numpy as np
 
 from opengato.evaluators.arena import Contestant, Entry, Suite, check, enter
 from opengato.evaluators.arena_data import bring
-from opengato.evaluators.arena_runs import Figures, folder_name, run_all, write
+from opengato.evaluators.arena_runs import Figures, Found, folder_name, run_all, same_precision, write
 from opengato.evaluators.arena_verdict import Verdict, judge, mean_interval
 from opengato.evaluators.statistics import Interval
 from opengato.train.run import made_by
@@ -62,7 +62,7 @@ def compete(
     common, left_out = bring(suite, contestants, data, config.workers)
     for source, why in left_out.items():
         tell(f"left out for all: {source}: {why}")
-    entries = enter(contestants, common, data, config.flops)
+    entries = enter(same_precision(contestants, folder), common, data, config.flops)
     for entry in entries:
         tell(
             f"{entry.name}: {entry.parameters:,} parameters, {entry.flops / 1e9:.2f} GFLOP a step, {entry.steps} steps"
@@ -74,12 +74,12 @@ def compete(
 
 def outcome(
     entries: Sequence[Entry],
-    found: dict[str, tuple[float, dict[float, float], list[Figures]]],
+    found: dict[str, Found],
     suite: Suite,
     left_out: dict[str, str],
 ) -> Body:
     """All that an arena has found, as JSON: contestants, verdicts, and what was left out."""
-    rows = {name: figures for name, (_, _, figures) in found.items()}
+    rows = {name: of_one.runs for name, of_one in found.items()}
     seen = [figures["tasks"] for of_one in rows.values() for figures in of_one]
     measured = [task for task in seen[0] if all(task in tasks for tasks in seen)]
     tasks = [task for task in measured if all(each[task]["points"] is not None for each in seen)]
@@ -110,13 +110,13 @@ def outcome(
 
 def about(
     entry: Entry,
-    found: tuple[float, dict[float, float], list[Figures]],
+    found: Found,
     points_SK: np.ndarray,
     tasks: Sequence[str],
     measured: Sequence[str],
 ) -> Body:
     """What a contestant was, what it cost, and what it reached."""
-    rate, losses, rows = found
+    rate, losses = found.rate, found.losses
     optim = entry.at(rate, 0, entry.steps).train.optim
     families = {task.partition("/")[0]: [] for task in tasks}
     for task, mean in zip(tasks, points_SK.mean(axis=0).tolist(), strict=True):
@@ -129,14 +129,14 @@ def about(
         "steps": entry.steps,
         "flops": entry.flops * entry.steps,
         "positions": entry.num_positions,
-        "seconds": statistics.mean(figures["seconds"] for figures in rows),
+        "seconds": statistics.mean(figures["seconds"] for figures in found.runs),
         "rate": rate,
         "rates": {f"{tried:.3g}": None if loss == float("inf") else loss for tried, loss in losses.items()},
         "at_edge": len(losses) > 2 and rate in (min(losses), max(losses)),
         "learning_rates": [value for value in (optim.learning_rate, optim.matrix_learning_rate) if value is not None],
         "score": dataclasses.asdict(mean_interval(points_SK, np.random.default_rng(0))),
         "families": {family: statistics.mean(values) for family, values in families.items()},
-        "tasks": {task: of_task(rows, task) for task in measured},
+        "tasks": {task: of_task(found.runs, task) for task in measured},
     }
 
 

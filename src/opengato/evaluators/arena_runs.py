@@ -24,12 +24,13 @@ from opengato.core.config import differences, to_json
 from opengato.data.loader import Loader, LoaderConfig
 from opengato.data.mixture import Mixture
 from opengato.evaluators import evaluate
-from opengato.evaluators.arena import RATES, Entry, Suite
+from opengato.evaluators.arena import RATES, Contestant, Entry, Suite
 from opengato.evaluators.jobs import in_processes
 from opengato.evaluators.report import NORMALISED, TaskResult
+from opengato.train.precision import resolve
 from opengato.train.run import Recipe, mixture_config, run
 
-SETTINGS, RESULT, REPORT = "settings.json", "result.json", "report.json"
+SETTINGS, RESULT, REPORT, PRECISION = "settings.json", "result.json", "report.json", "precision.json"
 TUNING_SEED = 1000  # of the short runs: no seed of a measured one
 VALIDATION_BATCHES = 8
 LONGEST_NAME = 80
@@ -54,10 +55,19 @@ class Job:
         return json.loads(json.dumps({"recipe": to_json(self.recipe), **measured}))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """Of a contestant: the learning rate it was trained at, the validation losses of those it tried, and its runs."""
+
+    rate: float
+    losses: dict[float, float]
+    runs: list[Figures]
+
+
 def run_all(
     entries: Sequence[Entry], suite: Suite, seeds: int, folder: Path, data: Path, jobs: int, tell: Callable[[str], None]
-) -> dict[str, tuple[float, dict[float, float], list[Figures]]]:
-    """By name: the best learning rate, what each tried one reached in validation, the figures of every seed."""
+) -> dict[str, Found]:
+    """Try the learning rates, then train and measure every seed at the best one; what was found, by contestant."""
     rates = RATES[: suite.tries]
     tuned: dict[str, dict[float, float]] = {entry.name: {} for entry in entries}
     if len(rates) > 1:
@@ -71,8 +81,25 @@ def run_all(
         final_job(entry, best[entry.name], seed, suite, folder, data) for seed in range(seeds) for entry in entries
     ]
     rows = settled(measuring, finals, jobs, tell, lambda figures: f"mean {mean_points(figures):.3f}")
-    by_name = {entry.name: rows[number :: len(entries)] for number, entry in enumerate(entries)}
-    return {name: (best[name], tuned[name], found) for name, found in by_name.items()}
+    return {
+        entry.name: Found(rate=best[entry.name], losses=tuned[entry.name], runs=rows[number :: len(entries)])
+        for number, entry in enumerate(entries)
+    }
+
+
+def same_precision(contestants: Sequence[Contestant], folder: Path) -> list[Contestant]:
+    """One number format for all whose recipe leaves it open: measured once, as a busy machine may say another later."""
+    path = folder / PRECISION
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        write(path, str(resolve("auto", torch.device("cpu"))).removeprefix("torch."))
+    fastest = json.loads(path.read_text(encoding="utf-8"))
+    found = []
+    for contestant in contestants:
+        train = contestant.recipe.train
+        train = dataclasses.replace(train, precision=fastest if train.precision == "auto" else train.precision)
+        found.append(dataclasses.replace(contestant, recipe=dataclasses.replace(contestant.recipe, train=train)))
+    return found
 
 
 def settled(
