@@ -25,7 +25,7 @@ from _markdown import table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
-PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("results", "tasks", "senses")))
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("results", "tasks", "senses", "arena")))
 AGENTS = ROOT / "src" / "opengato" / "assets" / "agents"
 MARK = re.compile(r"(<!-- table ([\w-]+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 EVALUATE = "opengato evaluate tiny"
@@ -272,6 +272,8 @@ TABLES: dict[str, Callable[[Found], str]] = {
     "study-encodings": _studies.study("encodings", "Scores by encoding"),
     "study-scaling": _studies.study("scaling", "Scores by size and positions"),
     "few-shot": _studies.few_shot,
+    "arena-small": _studies.arena("small"),
+    "arena-full": _studies.arena("full"),
     "corpora": _corpora_table.all_corpora,
     "baselines": _corpora_table.baselines,
     "pairs": _corpora_table.pairs,

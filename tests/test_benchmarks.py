@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.evaluators.arena_toys import body as arena_outcome
 from tests.house import ROOT
 
 BENCHMARKS = ROOT / "benchmarks"
@@ -91,6 +92,20 @@ def test_pages_say_what_the_files_say(monkeypatch: pytest.MonkeyPatch) -> None:
         assert tables.render(page) == page.read_text(encoding="utf-8"), (
             f"{page.name} is behind its numbers: python benchmarks/_tables.py"
         )
+
+
+def test_an_arena_is_kept_as_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("scipy")
+    studies = script("_studies", monkeypatch)
+    monkeypatch.setattr(studies, "RESULTS", tmp_path)
+    (tmp_path / "arena.json").write_text(json.dumps(arena_outcome()))
+    assert studies.keep(tmp_path) == "arena_toy"
+    kept = json.loads((tmp_path / "arena_toy.json").read_text())
+    text = studies.arena("toy")({"arena_toy": kept})
+    assert "`opengato compare plain 'tiny:<b>a</b>=1' 'worse & worse'" in text
+    assert "| plain | 0.45 [" in text
+    assert "* worse & worse is worse than plain: -0.08" in text
+    assert studies.arena("toy")({}).startswith("Not measured yet")
 
 
 def test_kept_results_are_of_whole_runs() -> None:

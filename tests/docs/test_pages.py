@@ -212,6 +212,7 @@ def test_every_command_is_one_that_the_program_takes(page: Path) -> None:
     [
         "add-a-task-family.md",
         "add-a-modality.md",
+        "arena.md",
         "finetune.md",
         "perceiver.md",
         "self-supervised.md",

@@ -22,7 +22,7 @@ from opengato.data.store import EpisodeStore, StoreWriter
 from opengato.evaluators import Interval, TaskResult, few_shot
 from opengato.evaluators.contract import Settings
 from opengato.evaluators.few_shot import Cell, Config, Result, draw, smooth, summary
-from opengato.evaluators.few_shot_report import plot_study, study_tables
+from opengato.evaluators.few_shot_report import plot_few_shot, study_tables
 from opengato.evaluators.report import NORMALISED
 from opengato.train import finetune
 from tests.tiny import tiny_agent, toy_episode
@@ -98,11 +98,11 @@ def test_tables_and_picture(tmp_path: Path) -> None:
     assert "1.00 (0.50)" in text
     assert "optimistic" in text
     pytest.importorskip("matplotlib")
-    path = plot_study(rows, tmp_path / "plots" / "study.png")
+    path = plot_few_shot(rows, tmp_path / "plots" / "study.png")
     with Image.open(path) as picture:
         assert picture.size == (2 * 690, 570)
     with pytest.raises(ValueError, match="no results to draw"):
-        plot_study([], tmp_path / "none.png")
+        plot_few_shot([], tmp_path / "none.png")
 
 
 # A study of a toy agent

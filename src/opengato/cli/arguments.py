@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from opengato.cli.analysis_arguments import AnalyseAttention, AnalyseEmbeddings
+from opengato.cli.arena_arguments import Compare
 from opengato.cli.argument_types import Acting, Agent, Flag, Recipe, Settings, Workers
 from opengato.cli.data_arguments import Collect, DataShow, DataStats, DataValidate, Export, Import, Inspect
 from opengato.cli.finetuning_arguments import FewShot, Finetune, StudyOf
@@ -340,6 +341,7 @@ SECTIONS: dict[str, dict[str, tuple[type, str]]] = {
         "finetune": (Finetune, "opengato.cli.finetuning:finetune"),
         "few-shot": (FewShot, "opengato.cli.finetuning:few_shot"),
         "study": (StudyOf, "opengato.cli.studying:study"),
+        "compare": (Compare, "opengato.cli.comparing:compare"),
         "recipes ls": (RecipesLs, "opengato.cli.training:recipes_ls"),
         "recipes show": (RecipesShow, "opengato.cli.training:recipes_show"),
         "recipes cp": (RecipesCp, "opengato.cli.training:recipes_cp"),

@@ -13,7 +13,7 @@ from opengato.cli.training import settings
 from opengato.core.config import override, to_json
 from opengato.evaluators import evaluators_by_family
 from opengato.evaluators import few_shot as study
-from opengato.evaluators.few_shot_report import plot_study, study_tables
+from opengato.evaluators.few_shot_report import plot_few_shot, study_tables
 from opengato.train import finetune as tuning
 from opengato.train.distributed import is_first
 
@@ -75,4 +75,4 @@ def few_shot(arguments: FewShot) -> None:
     console = wide_console()
     console.print(study_tables(rows))
     print(f"written: {out / study.RESULTS}", file=sys.stderr)
-    print(f"written: {plot_study(rows, out / 'few_shot.png')}", file=sys.stderr)
+    print(f"written: {plot_few_shot(rows, out / 'few_shot.png')}", file=sys.stderr)

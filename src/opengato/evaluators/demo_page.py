@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import importlib.resources
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from string import Template
 from typing import Any
 
+from opengato.evaluators.html_parts import asset, cell, duration, table
 from opengato.evaluators.report import Report, TaskResult
 from opengato.evaluators.statistics import Interval
 from opengato.evaluators.video import Played, outcome
@@ -69,30 +69,16 @@ def page(show: Show) -> str:
     sections["made"] = _made(show)
     titles = {"plays": "Plays", "scores": "Scores", "looks": "Looks", "writes": "Writes", "made": "How it was made"}
     shown = {key: body for key, body in sections.items() if body}
-    return Template(_asset("page.html")).substitute(
+    return Template(asset("page.html")).substitute(
         name=escape(show.name),
-        style=_asset("style.css"),
-        script=_asset("page.js"),
+        style=asset("style.css"),
+        script=asset("page.js"),
         lead=_lead(show),
         nav="".join(f'<a href="#{key}">{titles[key]}</a>' for key in shown),
         tiles="".join(f"<li><strong>{escape(big)}</strong><span>{escape(say)}</span></li>" for big, say in tiles(show)),
         sections="\n".join(f'<section id="{key}">{body}</section>' for key, body in shown.items()),
         footer=_footer(show),
     )
-
-
-def _asset(name: str) -> str:
-    return (importlib.resources.files("opengato") / "assets" / "demo" / name).read_text(encoding="utf-8")
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a reader says them: "48 s", "2 min 5 s", "1 h 32 min"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def _lead(show: Show) -> str:
@@ -218,13 +204,13 @@ def _scores(show: Show) -> str:
             (
                 result.task,
                 f'<td class="text">{escape(result.metric)}</td>',
-                _cell(str(result.num_samples)),
-                _cell(str(result.score)),
+                cell(str(result.num_samples)),
+                cell(str(result.score)),
                 f'<td class="text">{escape(_compared(result))}</td>',
             )
             for result in others
         ]
-        parts.append(_table("Text and pictures", ("task", "measured as", "samples", "result", "compare with"), rows))
+        parts.append(table("Text and pictures", ("task", "measured as", "samples", "result", "compare with"), rows))
     for task, why in show.report.left_out.items():
         parts.append(f'<p class="quiet">Left out: {escape(f"{task} ({why})")}</p>')
     return "".join(parts)
@@ -242,47 +228,27 @@ def _control_table(results: Sequence[TaskResult]) -> str:
         rows.append(
             (
                 result.task,
-                _cell(str(result.num_samples)),
-                _cell(f"{result.figures['return'].value:.3g}"),
-                _cell(f"{result.references['random']:.3g}"),
-                _cell(f"{result.references['expert']:.3g}"),
-                _cell("–" if success is None else str(success)),
-                _cell(str(result.score)),
+                cell(str(result.num_samples)),
+                cell(f"{result.figures['return'].value:.3g}"),
+                cell(f"{result.references['random']:.3g}"),
+                cell(f"{result.references['expert']:.3g}"),
+                cell("–" if success is None else str(success)),
+                cell(str(result.score)),
                 f'<td class="text">{escape(result.notes.get("expert", ""))}</td>',
             )
         )
     head = ("task", "episodes", "return", "random", "expert", "success", "score", "who the expert is")
-    return _table("Control tasks", head, rows)
+    return table("Control tasks", head, rows)
 
 
 def _aggregate_table(report: Report) -> str:
     rows = []
     for name, row in report.aggregates().items():
-        counts = [_cell(f"{count} of {row.num_tasks}") for count in row.above.values()]
-        rows.append((name, _cell(str(row.mean)), _cell(str(row.median)), _cell(str(row.iqm)), *counts))
+        counts = [cell(f"{count} of {row.num_tasks}") for count in row.above.values()]
+        rows.append((name, cell(str(row.mean)), cell(str(row.median)), cell(str(row.iqm)), *counts))
     thresholds = list(next(iter(report.aggregates().values())).above)
     head = ("family", "mean", "median", "IQM", *(f"≥ {threshold:g}" for threshold in thresholds))
-    return _table("Over the tasks of a family", head, rows)
-
-
-def _cell(text: str) -> str:
-    value, bracket, rest = text.partition(" [")
-    interval = f'<span class="of">{escape(bracket + rest)}</span>' if bracket else ""
-    return f"<td>{escape(value)}{interval}</td>"
-
-
-def _table(title: str, head: Sequence[str], rows: Sequence[tuple[str, ...]]) -> str:
-    """`rows` hold the plain text of the row's head, then cells as HTML."""
-    left = [True, *('class="text"' in cell for cell in (rows[0][1:] if rows else ()))]
-    top = "".join(
-        f'<th scope="col"{" class=text" if is_text else ""}>{escape(name)}</th>'
-        for name, is_text in zip(head, left, strict=True)
-    )
-    body = "".join(f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}</tr>' for name, *cells in rows)
-    return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(title)}"><table><caption>{escape(title)}'
-        f"</caption><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    return table("Over the tasks of a family", head, rows)
 
 
 def _looks(show: Show) -> str:
@@ -353,12 +319,12 @@ def _data_table(show: Show) -> str:
             (
                 name,
                 f'<td class="text">{escape(str(what))}</td>',
-                _cell(f"{facts.get('episodes', 0):,}"),
-                _cell(f"{facts['share']:.0%}" if "share" in facts else "–"),
+                cell(f"{facts.get('episodes', 0):,}"),
+                cell(f"{facts['share']:.0%}" if "share" in facts else "–"),
                 f'<td class="text">{escape(licence)}</td>',
             )
         )
-    return _table("Training data", ("source", "what", "episodes", "share", "licence"), rows) if rows else ""
+    return table("Training data", ("source", "what", "episodes", "share", "licence"), rows) if rows else ""
 
 
 def _footer(show: Show) -> str:

@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from opengato.evaluators.plots import COLOURS, new_figure
+from opengato.evaluators.plots import Curve, colour, draw_curves, new_figure, save_figure
 
 Rows = Sequence[dict[str, Any]]
 
@@ -40,7 +40,7 @@ def figures(row: dict[str, Any]) -> str:
     return f"{row['maximum']['mean']:.2f} ({row['last']['mean']:.2f})"
 
 
-def plot_study(rows: Rows, path: Path) -> Path:
+def plot_few_shot(rows: Rows, path: Path) -> Path:
     """Write the scores against the number of episodes, a curve a start, a panel for each task and mode.
 
     Lines are maxima, dotted lines last values, both as means over series; bands reach from the lowest to the highest
@@ -50,32 +50,31 @@ def plot_study(rows: Rows, path: Path) -> Path:
     if not found:
         raise ValueError("this study has no results to draw")
     figure = new_figure(4.6 * len(found), 3.8)
-    colours = {start: COLOURS[i % len(COLOURS)] for i, start in enumerate(starts_of(rows))}
+    colours = {start: colour(number) for number, start in enumerate(starts_of(rows))}
     for number, (task, mode) in enumerate(found, 1):
         axes = figure.add_subplot(1, len(found), number)
         mine = [row for row in rows if (row["task"], row["mode"]) == (task, mode)]
-        for start in starts_of(mine):
-            points = sorted((row for row in mine if row["start"] == start), key=lambda row: row["episodes"])
-            x = [row["episodes"] for row in points]
-            top = [row["maximum"] for row in points]
-            axes.plot(x, [spread["mean"] for spread in top], color=colours[start], marker="o", label=start)
-            axes.plot(x, [row["last"]["mean"] for row in points], color=colours[start], linestyle=":")
-            lows, highs = [spread["low"] for spread in top], [spread["high"] for spread in top]
-            axes.fill_between(x, lows, highs, color=colours[start], alpha=0.2, linewidth=0)
+        draw_curves(axes, {start: curve_of(mine, start) for start in starts_of(mine)}, colours, (0.0, 1.0))
         counts = sorted({row["episodes"] for row in mine})
-        axes.set_xscale("log")
         axes.set_xticks(counts, [str(count) for count in counts])
         axes.minorticks_off()
-        for level in (0.0, 1.0):
-            axes.axhline(level, color="black", linewidth=0.8, linestyle=(0, (4, 3)))
         axes.set_title(f"{task}, {mode}", fontsize=9)
         axes.set_xlabel("episodes of the new task")
-        axes.set_ylabel("score: 0 random, 1 expert")
-        axes.spines[["top", "right"]].set_visible(False)
         axes.legend(fontsize=8, title="maximum (line), last (dots)", title_fontsize=7, edgecolor="none", framealpha=1.0)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
-    return path
+    return save_figure(figure, path)
+
+
+def curve_of(rows: Rows, start: str) -> Curve:
+    """What a start reached, by the number of episodes."""
+    points = sorted((row for row in rows if row["start"] == start), key=lambda row: row["episodes"])
+    top = [row["maximum"] for row in points]
+    return Curve(
+        x=[row["episodes"] for row in points],
+        means=[spread["mean"] for spread in top],
+        lows=[spread["low"] for spread in top],
+        highs=[spread["high"] for spread in top],
+        dotted=[row["last"]["mean"] for row in points],
+    )
 
 
 def panels(rows: Rows) -> list[tuple[str, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,7 @@ from opengato.core.config import choose
 from opengato.evaluators.statistics import counts_above
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from opengato.evaluators.report import Report, TaskResult
@@ -53,6 +56,31 @@ def save_figure(figure: Figure, path: Path) -> Path:
 def colour(index: int) -> str:
     """The colour of the `index`-th family or task; they come round again."""
     return COLOURS[index % len(COLOURS)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Curve:
+    """Means of several runs over `x`, with the lowest and the highest of them; `dotted` is a second line of means."""
+
+    x: Sequence[float]
+    means: Sequence[float]
+    lows: Sequence[float]
+    highs: Sequence[float]
+    dotted: Sequence[float] = ()
+
+
+def draw_curves(axes: Axes, curves: Mapping[str, Curve], colours: Mapping[str, str], levels: Sequence[float]) -> None:
+    """Curves by name over a logarithmic `x`, with bands from the lowest to the highest; dashed lines at `levels`."""
+    for name, curve in curves.items():
+        axes.plot(curve.x, curve.means, color=colours[name], marker="o", label=name)
+        axes.fill_between(curve.x, curve.lows, curve.highs, color=colours[name], alpha=0.2, linewidth=0)
+        if curve.dotted:
+            axes.plot(curve.x, curve.dotted, color=colours[name], linestyle=":")
+    axes.set_xscale("log")
+    for level in levels:
+        axes.axhline(level, color="black", linewidth=0.8, linestyle=(0, (4, 3)))
+    axes.set_ylabel("score: 0 random, 1 expert")
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def control_results(report: Report) -> dict[str, list[TaskResult]]:

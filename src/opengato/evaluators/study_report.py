@@ -10,7 +10,7 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from opengato.evaluators.plots import colour, new_figure, save_figure
+from opengato.evaluators.plots import Curve, colour, draw_curves, new_figure, save_figure
 from opengato.evaluators.study import means
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def spread(values: Any) -> str:
 
 
 def plot_study(rows: Rows, path: Path, x_name: str = "") -> Path:
-    """Write the picture: a panel a family; curves over `x` where the variants have one, else bars; a dot a seed.
+    """Write the picture: a panel a family; curves over `x` where the variants have one, else bars; the spread of seeds.
 
     ValueError without results; ImportError says how to get matplotlib.
     """
@@ -102,14 +102,14 @@ def plot_study(rows: Rows, path: Path, x_name: str = "") -> Path:
     figure = new_figure(5.2 * len(families), height)
     for number, family in enumerate(families, 1):
         axes = figure.add_subplot(1, len(families), number)
-        (draw_curves if curves else draw_bars)(axes, rows, family)
         axes.set_title(family, fontsize=10)
         if curves:
+            groups = {group: curve_of(rows, group, family) for group in first_of_each(rows, "group")}
+            draw_curves(axes, groups, {group: colour(number) for number, group in enumerate(groups)}, (1.0,))
             axes.set_xlabel(x_name)
-            axes.set_ylabel("score: 0 random, 1 expert")
+            axes.legend(fontsize=8, frameon=False)
         else:
-            axes.set_xlabel("score: 0 random, 1 expert")
-        axes.spines[["top", "right"]].set_visible(False)
+            draw_bars(axes, rows, family)
     return save_figure(figure, path)
 
 
@@ -143,16 +143,18 @@ def draw_bars(axes: Axes, rows: Rows, family: str) -> None:
     axes.set_yticks(range(len(variants)), list(variants), fontsize=8)
     axes.set_ylim(len(variants) - 0.4, -0.6)
     axes.axvline(1.0, color="black", linewidth=0.8, linestyle=(0, (4, 3)))
+    axes.set_xlabel("score: 0 random, 1 expert")
+    axes.spines[["top", "right"]].set_visible(False)
 
 
-def draw_curves(axes: Axes, rows: Rows, family: str) -> None:
-    """A curve a group, over a logarithmic `x`."""
-    for number, group in enumerate(first_of_each(rows, "group")):
-        mine = first_of_each([row for row in rows if row["group"] == group], "variant")
-        points = sorted((row["x"], means(rows, variant, family)) for variant, row in mine.items())
-        axes.plot([x for x, _ in points], [v.mean() for _, v in points], color=colour(number), marker="o", label=group)
-        for x, values in points:
-            axes.plot([x] * len(values), values, "o", color=colour(number), markersize=3, alpha=0.6)
-    axes.set_xscale("log")
-    axes.axhline(1.0, color="black", linewidth=0.8, linestyle=(0, (4, 3)))
-    axes.legend(fontsize=8, frameon=False)
+def curve_of(rows: Rows, group: str, family: str) -> Curve:
+    """What the variants of a group reached in a family, by their `x`."""
+    mine = first_of_each([row for row in rows if row["group"] == group], "variant")
+    points = sorted((row["x"], variant) for variant, row in mine.items())
+    values = [means(rows, variant, family) for _, variant in points]
+    return Curve(
+        x=[x for x, _ in points],
+        means=[float(found.mean()) for found in values],
+        lows=[float(found.min()) for found in values],
+        highs=[float(found.max()) for found in values],
+    )

@@ -12,11 +12,14 @@ import pkgutil
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 from opengato.core.config import choose
 from opengato.data.store import MANIFEST
 from opengato.recipes import own
 from opengato.train.run import Recipe
+
+T = TypeVar("T")
 
 
 def names() -> list[str]:
@@ -29,24 +32,26 @@ def names() -> list[str]:
 def load(name: str) -> Recipe:
     """The recipe of a name, of a file `mine.py` that defines `recipe`, or for a store; ValueError for another word."""
     if name.endswith(".py"):
-        return _of_file(Path(name))
+        return of_file(Path(name), Recipe, "make one with `opengato recipes cp tiny FILE`")
     if (Path(name) / MANIFEST).is_file():
         return own.recipe_of(Path(name))
     return _module(name).recipe()
 
 
-def _of_file(path: Path) -> Recipe:
+def of_file(path: Path, kind: type[T], hint: str) -> T:
+    """What the function of a file gives that is called as the `kind` it returns; errors end with `hint`."""
+    function = kind.__name__.lower()
     if not path.is_file():
-        raise FileNotFoundError(f"no recipe at {str(path)!r}; make one with `opengato recipes cp tiny {path}`")
-    spec = importlib.util.spec_from_file_location(f"opengato_recipe_{path.stem}", path)
+        raise FileNotFoundError(f"no {function} at {str(path)!r}; {hint}")
+    spec = importlib.util.spec_from_file_location(f"opengato_{function}_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[module.__name__] = module  # dataclasses in the file look there for what their annotations name
     spec.loader.exec_module(module)
-    found = module.recipe() if hasattr(module, "recipe") else None
-    if not isinstance(found, Recipe):
-        raise ValueError(f"{str(path)!r} must define `recipe() -> Recipe`, as `opengato recipes show tiny` does")
+    found = getattr(module, function)() if hasattr(module, function) else None
+    if not isinstance(found, kind):
+        raise ValueError(f"{str(path)!r} must define `{function}() -> {kind.__name__}`; {hint}")
     return found
 
 

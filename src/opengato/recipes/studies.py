@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable
+from functools import partial
 
 from opengato.agent.policy import Limits
 from opengato.backbones import decoder
@@ -30,6 +31,7 @@ from opengato.train.run import Recipe
 BABYAI = "GoToObj GoToLocalS5N2 GoToLocalS8N3 PickupDist OpenDoorColor PutNextS4N1".split()
 METAWORLD = "drawer-open door-close button-press window-open push reach".split()
 BABYAI_EPISODES, METAWORLD_EPISODES = 4000, 150
+COLLECTED = "study"  # the folder of what is collected
 TASKS = ",".join([*(f"babyai/{name}" for name in BABYAI), *(f"metaworld/{name}" for name in METAWORLD)])
 FUSION_TASKS = ",".join(
     "caption/emoji caption/openclipart retrieve/caption-emoji retrieve/caption-openclipart draw/emoji draw/openclipart "
@@ -48,29 +50,29 @@ def trunk(width: int, depth: int, window: int) -> decoder.Config:
     return decoder.Config(width=width, depth=depth, heads=heads, hidden=width * 11 // 4, window=window)
 
 
+def control_jobs() -> dict[str, tuple[CollectJob, ...]]:
+    """What experts show of the twelve control tasks."""
+    metaworld = partial(CollectJob, episodes=METAWORLD_EPISODES, seed=TRAIN_SEED, noise=(0.0, 0.1), only_success=True)
+    return {
+        "babyai": tuple(CollectJob(task=f"babyai/{n}", episodes=BABYAI_EPISODES, seed=TRAIN_SEED) for n in BABYAI),
+        "metaworld": tuple(metaworld(task=f"metaworld/{name}") for name in METAWORLD),
+    }
+
+
 def control(base: Recipe, steps: int, rules: Rules, size: tuple[int, int]) -> Recipe:
     """A recipe of twelve control tasks alone, half of the positions for each family, without picture or prose."""
     agent = base.train.agent
     agent = dataclasses.replace(agent, backbone=trunk(*size, window=agent.context))
     rows = POSITIONS // agent.context
-    jobs = {
-        "babyai": [CollectJob(task=f"babyai/{n}", episodes=BABYAI_EPISODES, seed=TRAIN_SEED) for n in BABYAI],
-        "metaworld": [
-            CollectJob(
-                task=f"metaworld/{n}", episodes=METAWORLD_EPISODES, seed=TRAIN_SEED, noise=(0.0, 0.1), only_success=True
-            )
-            for n in METAWORLD
-        ],
-    }
     return dataclasses.replace(
         base,
         name="study",
-        collected="study",
+        collected=COLLECTED,
         train=dataclasses.replace(base.train, agent=agent, steps=steps),
         weights={"babyai": 0.5, "metaworld": 0.5},
         task_weights={},
         tasks={},
-        collect={family: tuple(found) for family, found in jobs.items()},
+        collect=control_jobs(),
         imports=(),
         rules={"babyai": rules, "metaworld": rules},
         loader=LoaderConfig(groups=1, workers=1),
