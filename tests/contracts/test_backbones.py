@@ -171,6 +171,15 @@ def test_every_parameter_gets_a_gradient(variant: str) -> None:
         assert parameter.grad.abs().max() > 0, name
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+@torch.inference_mode()
+def test_what_it_asks_to_be_kept_small_is_numbers_beside_what_it_gives(variant: str) -> None:
+    made = backbone(variant)
+    hidden, costs = made.with_costs(vectors(2, 20), DOCUMENT, POSITION, PROMPT)
+    assert torch.equal(hidden, made(vectors(2, 20), DOCUMENT, POSITION, PROMPT))
+    assert all(cost.ndim == 0 and torch.isfinite(cost) for cost in costs.values())
+
+
 def cached(variant: str) -> CachedBackbone:
     made = backbone(variant)
     if not isinstance(made, CachedBackbone):

@@ -129,6 +129,11 @@ class Agent(nn.Module):
         x_BTD = self.embed_slots(batch.payload, batch.slot_N, batch.local_BT)
         return self.backbone(x_BTD, batch.document_BT, batch.position_BT, batch.prompt_BT)
 
+    def with_costs(self, batch: PackedBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Hidden states h_BTD, and what the trunk asks to be kept small beside any loss."""
+        x_BTD = self.embed_slots(batch.payload, batch.slot_N, batch.local_BT)
+        return self.backbone.with_costs(x_BTD, batch.document_BT, batch.position_BT, batch.prompt_BT)
+
     def losses(self, batch: PackedBatch) -> dict[str, Tensor]:
         """Negative log-likelihood of each predicted row, by modality; heads run on those rows alone."""
         return self.losses_of(self(batch), batch)

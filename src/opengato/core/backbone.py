@@ -29,6 +29,13 @@ class Backbone(nn.Module, ABC):
         `prompt_BT` is True on the instruction, which opens a document; a trunk with a window keeps it in sight.
         """
 
+    def with_costs(self, x_BTD: Tensor, *places: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """What `forward` gives, and by name what training should keep small beside any loss: weighed scalars.
+
+        Most trunks ask for nothing of the kind.
+        """
+        return self(x_BTD, *places), {}
+
     def final_parameters(self) -> list[nn.Parameter]:
         """The norm that makes hidden states ready for heads, which goes with the heads where they alone are trained."""
         return []
