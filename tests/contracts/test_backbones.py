@@ -19,7 +19,7 @@ from tests.tiny import sharpen
 
 WINDOW = 12
 SMALL: dict[str, Any] = {
-    "width": 16, "depth": 2, "heads": 2, "hidden": 24, "window": WINDOW, "sinks": 3, "latents": 4,
+    "width": 16, "depth": 2, "heads": 2, "head_width": 6, "hidden": 24, "window": WINDOW, "sinks": 3, "latents": 4,
 }  # fmt: skip
 VARIANTS = variants("backbones")
 # Two documents and padding; a document of which the middle was cut out, then another.
