@@ -22,6 +22,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "norm_bias": True,
         "recompute": True,
     },
+    "backbones/factored/+divided": {"combine": "project", "within": "divided", "norm_bias": True, "recompute": True},
+    "backbones/factored/+sum": {"combine": "sum"},
     "backbones/pathways/sparse/+one": {"chosen": 1, "activation": "gelu", "drop_path": 0.1, "recompute": True},
     "backbones/palm/+grouped": {"heads": 4, "key_heads": 2, "drop_path": 0.1, "recompute": True},
 }

@@ -1,6 +1,6 @@
 """The contract of a backbone: vectors in, vectors out, no knowledge of modalities.
 
-Letters: B rows, H heads, T slots, D width.
+Letters: B rows, H heads, T slots, D width, X axes (kind, moment, spot).
 """
 
 from __future__ import annotations
@@ -60,6 +60,39 @@ class CachedBackbone(Backbone):
         `mask_BT` is False on right padding, which leaves no trace. Equal to `forward` on the whole sequence, of a trunk
         made for the window of the cache.
         """
+
+
+class AxialBackbone(CachedBackbone):
+    """A causal trunk that is also told where slots lie along three axes, by numbers that it compares with one another.
+
+    The kind is what a slot holds, without a name, from 0 to `kinds` - 1; the moment is when its value was there, and
+    the spot which of the values of a moment it is, so that a spot goes on through moments. Without `axes_BTX` all slots
+    lie at one place.
+    """
+
+    kinds: int
+
+    @abstractmethod
+    def forward(
+        self,
+        x_BTD: Tensor,
+        document_BT: Tensor,
+        position_BT: Tensor,
+        prompt_BT: Tensor,
+        axes_BTX: Tensor | None = None,
+    ) -> Tensor: ...
+
+    @abstractmethod
+    def extend(
+        self,
+        x_BTD: Tensor,
+        position_BT: Tensor,
+        prompt_BT: Tensor,
+        mask_BT: Tensor,
+        cache: Any,
+        rows_B: Tensor,
+        axes_BTX: Tensor | None = None,
+    ) -> Tensor: ...
 
 
 class LayeredBackbone(Backbone):
