@@ -22,6 +22,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "norm_bias": True,
         "recompute": True,
     },
+    "backbones/factored/+divided": {"combine": "project", "within": "divided", "norm_bias": True, "recompute": True},
+    "backbones/factored/+sum": {"combine": "sum"},
+    "backbones/pathways/sparse/+one": {"chosen": 1, "activation": "gelu", "drop_path": 0.1, "recompute": True},
+    "backbones/palm/+grouped": {"heads": 4, "key_heads": 2, "drop_path": 0.1, "recompute": True},
 }
 
 
@@ -44,7 +48,7 @@ def config_of(group: str, variant: str, **small: Any) -> Any:
     module = importlib.import_module(f"opengato.{group}.{variant.split('/+')[0].replace('/', '.')}")
     names = {field.name for field in dataclasses.fields(module.Config)}
     fitting = {name: value for name, value in small.items() if name in names}
-    return module.Config(**fitting, **SETTINGS.get(f"{group}/{variant}", {}))
+    return module.Config(**{**fitting, **SETTINGS.get(f"{group}/{variant}", {})})
 
 
 def assert_survives_json(config: Any) -> None:

@@ -1,6 +1,6 @@
 """What every backbone owes the agent; a new folder under `opengato/backbones` is tested the moment it exists.
 
-Letters: B rows, T slots, D width.
+Letters: B rows, T slots, D width, X axes (kind, moment, spot).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from opengato.core.backbone import Backbone, CachedBackbone
+from opengato.core.backbone import AxialBackbone, Backbone, CachedBackbone
 from opengato.core.config import plugins
 from tests.close import assert_close
 from tests.contracts.found import assert_survives_json, config_of, variants
@@ -19,7 +19,8 @@ from tests.tiny import sharpen
 
 WINDOW = 12
 SMALL: dict[str, Any] = {
-    "width": 16, "depth": 2, "heads": 2, "hidden": 24, "window": WINDOW, "sinks": 3, "latents": 4,
+    "width": 16, "depth": 2, "heads": 2, "head_width": 6, "hidden": 24, "window": WINDOW, "sinks": 3, "latents": 4,
+    "kinds": 3,
 }  # fmt: skip
 VARIANTS = variants("backbones")
 # Two documents and padding; a document of which the middle was cut out, then another.
@@ -37,6 +38,12 @@ def backbone(variant: str, seed: int = 0) -> Backbone:
     made = config_of("backbones", variant, **SMALL).build()
     sharpen(made, seed)
     return made.eval()
+
+
+def axes(made: Backbone, position: Tensor) -> tuple[Tensor, ...]:
+    """Three kinds in turn, moments of four slots, in each of which there are two spots; for trunks that ask."""
+    numbers = torch.stack([position % 3, position // 4, position % 2], -1)
+    return (numbers,) if isinstance(made, AxialBackbone) else ()
 
 
 def vectors(*shape: int, seed: int = 0) -> Tensor:
@@ -87,7 +94,7 @@ def test_nothing_is_seen_of_the_future(variant: str) -> None:
     before = made(vectors(2, 20), DOCUMENT, POSITION, PROMPT)
     for t in range(20):
         changed = vectors(2, 20)
-        changed[:, t] += 3
+        changed[:, t] *= -2  # a shift of all numbers alike would be lost in a norm
         after = made(changed, DOCUMENT, POSITION, PROMPT)
         earlier = (DOCUMENT >= 0) & (torch.arange(20) < t)  # what padding holds, no one reads
         assert torch.equal(after[earlier], before[earlier]), f"slot {t} is seen before it"
@@ -165,10 +172,19 @@ def test_weights_come_back(variant: str) -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_parameter_gets_a_gradient(variant: str) -> None:
     made = backbone(variant)
-    made(vectors(2, 20), DOCUMENT, POSITION, PROMPT).square().sum().backward()
+    made(vectors(2, 20), DOCUMENT, POSITION, PROMPT, *axes(made, POSITION)).square().sum().backward()
     for name, parameter in made.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().max() > 0, name
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@torch.inference_mode()
+def test_what_it_asks_to_be_kept_small_is_numbers_beside_what_it_gives(variant: str) -> None:
+    made = backbone(variant)
+    hidden, costs = made.with_costs(vectors(2, 20), DOCUMENT, POSITION, PROMPT)
+    assert torch.equal(hidden, made(vectors(2, 20), DOCUMENT, POSITION, PROMPT))
+    assert all(cost.ndim == 0 and torch.isfinite(cost) for cost in costs.values())
 
 
 def cached(variant: str) -> CachedBackbone:
@@ -189,7 +205,8 @@ def test_cached_is_uncached_long_after_the_window_has_rolled(variant: str) -> No
     expected = []
     for x, prompt in zip(inputs, prompts, strict=True):
         position = torch.arange(len(x))[None]
-        expected.append(made(x[None], torch.zeros_like(position), position, position < prompt)[0])
+        places = torch.zeros_like(position), position, position < prompt
+        expected.append(made(x[None], *places, *axes(made, position))[0])
     cache, done = made.new_cache(4), [0] * 4
     generator = torch.Generator().manual_seed(0)
 
@@ -208,7 +225,7 @@ def test_cached_is_uncached_long_after_the_window_has_rolled(variant: str) -> No
             position[b, :size] = torch.arange(done[row], done[row] + size)
             mask[b, :size] = True
         prompt = position < torch.tensor([prompts[row] for row in rows])[:, None]
-        hidden = made.extend(x, position, prompt, mask, cache, torch.tensor(rows))
+        hidden = made.extend(x, position, prompt, mask, cache, torch.tensor(rows), *axes(made, position))
         for b, (row, size) in enumerate(zip(rows, sizes, strict=True)):
             wanted = expected[row][done[row] : done[row] + size]
             assert_close(hidden[b, :size], wanted, atol=1e-4, rtol=1e-4)

@@ -75,7 +75,7 @@ def test_parts_joined_are_the_batch(parts: int) -> None:
     whole = four_rows()
     found = whole.split(parts)
     assert [len(part.document_BT) for part in found] == {1: [4], 2: [2, 2], 3: [1, 1, 2], 4: [1, 1, 1, 1]}[parts]
-    for field in ("document_BT", "position_BT", "local_BT", "prompt_BT", "source_BT"):
+    for field in ("document_BT", "position_BT", "local_BT", "prompt_BT", "source_BT", "step_BT"):
         assert torch.equal(torch.cat([getattr(part, field) for part in found]), getattr(whole, field)), field
     first = 0
     rows: dict[str, list[tuple]] = {name: [] for name in whole.payload}
@@ -106,6 +106,7 @@ def four_rows() -> PackedBatch:
         local_BT=grid + 1,
         prompt_BT=grid % 3 == 0,
         source_BT=grid + 2,
+        step_BT=grid + 3,
     )
 
 

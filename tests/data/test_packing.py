@@ -40,6 +40,8 @@ def _check(batch, groups, length):
             assert batch.source_BT[b, start:end].unique().tolist() == [document.source]
             assert batch.position_BT[b, start:end].tolist() == sequence.position_T.tolist()
             assert batch.local_BT[b, start:end].tolist() == sequence.local_T.tolist()
+            assert batch.step_BT is not None
+            assert batch.step_BT[b, start:end].tolist() == sequence.step_T.tolist()
             assert batch.prompt_BT[b, start:end].tolist() == (sequence.step_T < 0).tolist()
             for t, name, payload, predict, _ in sequence.rows():
                 found = by_slot[b * length + start + t]

@@ -1,4 +1,4 @@
-"""The page on Gato names places; each must be there."""
+"""The pages on Gato and on the ideas around it name places; each must be there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "gato.md").read_text(encoding="utf-8")
-PLACES = sorted(set(re.findall(r"`([\w/]+\.py)::(\w+)`", PAGE)))
+IDEAS = (ROOT / "docs" / "ideas.md").read_text(encoding="utf-8")
+PLACES = sorted(set(re.findall(r"`([\w/]+\.py)::(\w+)`", PAGE + IDEAS)))
 
 
 @pytest.mark.parametrize(("file", "name"), PLACES)

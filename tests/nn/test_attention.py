@@ -45,6 +45,21 @@ def test_the_weights_are_those_that_attention_sums_values_with() -> None:
     assert_close(weights, attend(q, k, torch.eye(6).expand(2, 3, 6, 6), mask))
 
 
+@pytest.mark.parametrize("keys", [1, 2, 4])
+@pytest.mark.parametrize("queries", [1, 5])
+def test_heads_of_keys_serve_those_of_queries_in_turn(keys: int, queries: int) -> None:
+    """As if each were there as often as it is used: the same, of one query or of many."""
+    generator = torch.Generator().manual_seed(3)
+    q = 2 * torch.randn(2, 4, queries, 6, generator=generator)
+    k, v = (2 * torch.randn(2, keys, 7, 6, generator=generator) for _ in range(2))
+    mask = torch.rand(2, queries, 7, generator=generator) < 0.5
+    mask[:, :, 2] = True
+    many_k, many_v = (x.repeat_interleave(4 // keys, 1) for x in (k, v))
+    for seen in (mask, None):
+        assert_close(attend(q, k, v, seen), attend(q, many_k, many_v, seen))
+    assert_close(attention_weights(q, k, mask), attention_weights(q, many_k, mask))
+
+
 @pytest.mark.parametrize(("window", "kept"), [(1, 0), (3, 0), (3, 2), (4, 1), (100, 5)])
 def test_visible_is_the_past_in_the_window_and_what_is_kept(window: int, kept: int) -> None:
     query = torch.tensor([[0, 1, 5, 9, 12], [3, 4, 5, 6, 0]])

@@ -63,12 +63,13 @@ class Decoding:
         # Embedded whole, since an embedder may look at all rows of a value; then read by pieces that the cache takes.
         slots = slots_of(sequences, self.agent.device)
         x_BTD = self.agent.embed_slots(slots.payload, slots.slot_N, slots.local_BT)
+        _, position_BT, prompt_BT, *axes = self.agent.places(slots)
         for start in range(0, x_BTD.shape[1], limit):
             members = [b for b, sequence in enumerate(sequences) if len(sequence) > start]
             piece = (members, slice(start, start + limit))
             rows_B = torch.tensor([rows[b] for b in members], device=self.agent.device)
-            places = (slots.position_BT[piece], slots.prompt_BT[piece], slots.mask_BT[piece])
-            h_BTD = self.backbone.extend(x_BTD[piece], *places, self.cache, rows_B)
+            places = (position_BT[piece], prompt_BT[piece], slots.mask_BT[piece])
+            h_BTD = self.backbone.extend(x_BTD[piece], *places, self.cache, rows_B, *(a[piece] for a in axes))
             here_BN = wanted_BN[members] - start
             within_BN = (here_BN >= 0) & (here_BN < slots.mask_BT[piece].sum(1)[:, None])
             found_BND = h_BTD[torch.arange(len(members))[:, None], here_BN.clamp(0, h_BTD.shape[1] - 1)]

@@ -38,7 +38,7 @@ def hidden_states(agent: Agent, sequences: list[TokenSequence], layer: int) -> l
     for members in blocks(sequences):
         slots = slots_of([sequences[i] for i in members], agent.device)
         x_BTD = agent.embed_slots(slots.payload, slots.slot_N, slots.local_BT)
-        h_BTD = next(islice(trunk.residuals(x_BTD, *slots.places), layer - 1, None)).float().cpu().numpy()
+        h_BTD = next(islice(trunk.residuals(x_BTD, *agent.places(slots)), layer - 1, None)).float().cpu().numpy()
         for i, h_TD in zip(members, h_BTD, strict=True):
             found[i] = h_TD[: len(sequences[i])]
     return found
@@ -50,4 +50,4 @@ def attention(agent: Agent, sequence: TokenSequence, layer: int) -> np.ndarray:
     trunk = trunk_of(agent, layer)
     slots = slots_of([sequence], agent.device)
     x_BTD = agent.embed_slots(slots.payload, slots.slot_N, slots.local_BT)
-    return trunk.attention(layer, x_BTD, *slots.places)[0].float().cpu().numpy()
+    return trunk.attention(layer, x_BTD, *agent.places(slots))[0].float().cpu().numpy()

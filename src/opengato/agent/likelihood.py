@@ -127,7 +127,7 @@ def spell(agent: Agent, sound: bytes) -> str:
 def _hidden(agent: Agent, sequences: list[TokenSequence]) -> tuple[Slots, Tensor]:
     slots = slots_of(sequences, agent.device)
     x_BTD = agent.embed_slots(slots.payload, slots.slot_N, slots.local_BT)
-    return slots, agent.backbone(x_BTD, *slots.places)
+    return slots, agent.backbone(x_BTD, *agent.places(slots))
 
 
 def blocks(sequences: list[TokenSequence]) -> list[list[int]]:

@@ -15,12 +15,14 @@ from PIL import Image
 from torch import Tensor, nn
 
 from opengato.agent import likelihood
+from opengato.agent.axes import axes_of
 from opengato.agent.compose import compose
 from opengato.agent.draw import draw
 from opengato.agent.inputs import read, read_as_asked
 from opengato.agent.policy import AgentPolicy, Limits, SinglePolicy
+from opengato.agent.slots import Slots
 from opengato.agent.stream import Written, stream, write_action
-from opengato.core.backbone import Backbone
+from opengato.core.backbone import AxialBackbone, Backbone
 from opengato.core.batch import PackedBatch
 from opengato.core.episode import Episode
 from opengato.core.modality import Modality, Sampling
@@ -76,6 +78,11 @@ class Agent(nn.Module):
         self.config = config
         self.card: dict[str, Any] = card or {}
         self.backbone: Backbone = config.backbone.build()
+        if isinstance(self.backbone, AxialBackbone) and len(config.modalities) > self.backbone.kinds:
+            raise ValueError(
+                f"the agent has {len(config.modalities)} modalities, but its trunk tells {self.backbone.kinds} kinds "
+                f"apart; set `kinds` to {len(config.modalities)}"
+            )
         if config.adapters is not None:
             lora.adapt(self.backbone, config.adapters)
         width = self.backbone.width
@@ -127,7 +134,16 @@ class Agent(nn.Module):
     def forward(self, batch: PackedBatch) -> Tensor:
         """Hidden states h_BTD of a packed batch."""
         x_BTD = self.embed_slots(batch.payload, batch.slot_N, batch.local_BT)
-        return self.backbone(x_BTD, batch.document_BT, batch.position_BT, batch.prompt_BT)
+        return self.backbone(x_BTD, *self.places(batch))
+
+    def places(self, read: PackedBatch | Slots) -> tuple[Tensor, ...]:
+        """What this agent's trunk asks about slots beside their vectors."""
+        return (*read.places, *([axes_of(self, read)] if isinstance(self.backbone, AxialBackbone) else []))
+
+    def with_costs(self, batch: PackedBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Hidden states h_BTD, and what the trunk asks to be kept small beside any loss."""
+        x_BTD = self.embed_slots(batch.payload, batch.slot_N, batch.local_BT)
+        return self.backbone.with_costs(x_BTD, *self.places(batch))
 
     def losses(self, batch: PackedBatch) -> dict[str, Tensor]:
         """Negative log-likelihood of each predicted row, by modality; heads run on those rows alone."""

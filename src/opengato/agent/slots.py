@@ -23,6 +23,7 @@ class Slots:
     position_BT: Tensor
     prompt_BT: Tensor
     mask_BT: Tensor
+    step_BT: Tensor
 
     @property
     def places(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -37,6 +38,7 @@ def slots_of(sequences: list[TokenSequence], device: torch.device) -> Slots:
     position_BT = torch.zeros((rows, width), dtype=torch.int64)
     prompt_BT = torch.zeros((rows, width), dtype=torch.bool)
     mask_BT = torch.zeros((rows, width), dtype=torch.bool)
+    step_BT = torch.full((rows, width), -1, dtype=torch.int64)
     payload: dict[str, list[Tensor]] = {}
     slot_N: dict[str, list[Tensor]] = {}
     for row, sequence in enumerate(sequences):
@@ -45,6 +47,7 @@ def slots_of(sequences: list[TokenSequence], device: torch.device) -> Slots:
         position_BT[row, :length] = torch.from_numpy(sequence.position_T)
         prompt_BT[row, :length] = torch.from_numpy(sequence.step_T < 0)
         mask_BT[row, :length] = True
+        step_BT[row, :length] = torch.from_numpy(sequence.step_T)
         modality_T = torch.from_numpy(sequence.modality_T)
         for index, name in enumerate(sequence.names):
             if name in sequence.payload and len(sequence.payload[name]):
@@ -57,4 +60,5 @@ def slots_of(sequences: list[TokenSequence], device: torch.device) -> Slots:
         position_BT=position_BT.to(device),
         prompt_BT=prompt_BT.to(device),
         mask_BT=mask_BT.to(device),
+        step_BT=step_BT.to(device),
     )

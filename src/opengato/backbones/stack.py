@@ -1,14 +1,14 @@
-"""What the decoder and the encoder share: blocks one after the other, with rotary positions and a mask.
+"""What trunks of blocks one after the other share: rotary positions, and who sees whom.
 
-Letters: B rows, T slots, S key slots, D width.
+Letters: B rows, T slots, S key slots, D width, H heads, G heads of keys and values, K head width.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,60 +16,98 @@ from torch.utils.checkpoint import checkpoint
 
 from opengato.core.backbone import LayeredBackbone
 from opengato.core.config import choose
-from opengato.nn.attention import attention_weights
-from opengato.nn.blocks import Block, BlockConfig
+from opengato.nn.attention import attend, attention_weights
+from opengato.nn.blocks import BlockConfig, FewKeysConfig, StreamBlock
 from opengato.nn.layers import ACTIVATIONS
 from opengato.nn.positions import rotary_angles
 
 
-class StackConfig(BlockConfig, Protocol):
+class StackConfig(Protocol):
     """What a stack asks of its config, beside what its blocks do."""
 
+    @property
+    def width(self) -> int: ...
+    @property
+    def depth(self) -> int: ...
+    @property
+    def head_width(self) -> int: ...
     @property
     def rotary_base(self) -> float: ...
     @property
     def recompute(self) -> bool: ...
 
 
-def check(config: StackConfig) -> None:
-    """ValueError where numbers do not fit together."""
+def check(config: BlockConfig) -> None:
+    """ValueError where numbers of a config of plain blocks do not fit together."""
     if config.width % config.heads or (config.width // config.heads) % 2:
         raise ValueError(f"`width` (={config.width}) / `heads` (={config.heads}) must be a whole even number")
     choose(config.activation, ACTIVATIONS, what="activation")
-    if not 0 <= config.drop_path < 1:
-        raise ValueError(f"`drop_path` is {config.drop_path}, expected a probability from 0 up to 1, without 1")
+    check_drop_path(config.drop_path)
+
+
+def check_few_keys(config: FewKeysConfig) -> None:
+    """ValueError where heads of queries cannot share those of keys, or cannot turn."""
+    if config.key_heads < 1 or config.heads % config.key_heads:
+        raise ValueError(f"`heads` (={config.heads}) must be a multiple of `key_heads` (={config.key_heads})")
+    if config.head_width < 2 or config.head_width % 2:
+        raise ValueError(f"`head_width` is {config.head_width}, expected an even number")
+
+
+def check_drop_path(rate: float) -> None:
+    """ValueError for a rate that leaves nothing."""
+    if not 0 <= rate < 1:
+        raise ValueError(f"`drop_path` is {rate}, expected a probability from 0 up to 1, without 1")
 
 
 class Stack(LayeredBackbone):
-    """Blocks, whose hidden states are normalised in the end, ready for heads; a subclass says who sees whom."""
+    """Blocks, after which `norm` makes hidden states ready for heads; a subclass says who sees whom.
 
-    def __init__(self, config: StackConfig, *, bias: bool = False):
+    A block is called with the stream, the angles of its slots and their `sight`, which is a mask unless a subclass
+    knows more of it, and gives the stream after it, or that and a cost.
+    """
+
+    def __init__(self, config: StackConfig, blocks: Iterable[nn.Module], norm: nn.Module):
         super().__init__()
         self.config = config
         self.width, self.depth = config.width, config.depth
-        self.blocks = nn.ModuleList(Block(config, bias=bias) for _ in range(config.depth))
-        self.norm = nn.LayerNorm(config.width, bias=config.norm_bias)
+        self.blocks = nn.ModuleList(blocks)
+        self.norm = norm
 
     @abstractmethod
-    def _mask(self, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Tensor:
-        """Who sees whom in a packed batch (B, T, T)."""
+    def _sight(self, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Any:
+        """Who sees whom in a packed batch."""
 
-    def _blocks(self) -> Iterator[Block]:
-        return (cast(Block, block) for block in self.blocks)
+    def _look(self, q_BHTK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, sight: Any) -> Tensor:
+        """What queries read within their sight."""
+        return attend(q_BHTK, k_BGSK, v_BGSK, sight)
+
+    def _weights(self, q_BHTK: Tensor, k_BGSK: Tensor, sight: Any) -> Tensor:
+        """The weights (B, H, T, S) by which they read it."""
+        return attention_weights(q_BHTK, k_BGSK, sight)
+
+    def _blocks(self) -> Iterator[StreamBlock]:
+        return (cast(StreamBlock, block) for block in self.blocks)
 
     def _angles(self, position_BT: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        cos, sin = rotary_angles(position_BT, self.width // self.config.heads, self.config.rotary_base)
+        cos, sin = rotary_angles(position_BT, self.config.head_width, self.config.rotary_base)
         return cos.to(dtype), sin.to(dtype)
 
-    def residuals(self, x_BTD: Tensor, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Iterator[Tensor]:
-        mask_BTS = self._mask(document_BT, position_BT, prompt_BT)
+    def _streams(
+        self, x_BTD: Tensor, position_BT: Tensor, sight: Any, *more: Tensor
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """The residual stream after each block, and its cost if it has one; blocks are told `more` beside the sight."""
         angles = self._angles(position_BT, x_BTD.dtype)
-        for block in self._blocks():
+        for block in self.blocks:
             if self.config.recompute and self.training:
-                x_BTD = checkpoint(block, x_BTD, angles, mask_BTS, use_reentrant=False)
+                given = checkpoint(block, x_BTD, angles, sight, *more, use_reentrant=False)
             else:
-                x_BTD = block(x_BTD, angles, mask_BTS)
-            yield x_BTD
+                given = block(x_BTD, angles, sight, *more)
+            x_BTD, cost = given if isinstance(given, tuple) else (given, None)
+            yield x_BTD, cost
+
+    def residuals(self, x_BTD: Tensor, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Iterator[Tensor]:
+        sight = self._sight(document_BT, position_BT, prompt_BT)
+        return (stream for stream, _ in self._streams(x_BTD, position_BT, sight))
 
     def forward(self, x_BTD: Tensor, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Tensor:
         # Not a list of them: without gradients only the last is to be kept.
@@ -83,8 +121,16 @@ class Stack(LayeredBackbone):
     def attention(
         self, layer: int, x_BTD: Tensor, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor
     ) -> Tensor:
-        places = document_BT, position_BT, prompt_BT
-        block = list(self._blocks())[layer - 1]
-        stream_BTD = next(islice(chain([x_BTD], self.residuals(x_BTD, *places)), layer - 1, None))
-        q, k, _ = block.project(stream_BTD, self._angles(position_BT, x_BTD.dtype))
-        return attention_weights(q, k, self._mask(*places))
+        return self._attention(layer, x_BTD, position_BT, self._sight(document_BT, position_BT, prompt_BT))
+
+    def _attention(self, layer: int, x_BTD: Tensor, position_BT: Tensor, sight: Any) -> Tensor:
+        streams = (stream for stream, _ in self._streams(x_BTD, position_BT, sight))
+        stream_BTD = next(islice(chain([x_BTD], streams), layer - 1, None))
+        shown: list[Tensor] = []
+
+        def look(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            shown.append(self._weights(q, k, sight))
+            return self._look(q, k, v, sight)
+
+        list(self._blocks())[layer - 1].through(stream_BTD, self._angles(position_BT, x_BTD.dtype), look)
+        return torch.cat(shown, 1)

@@ -1,6 +1,6 @@
 """The contract of a backbone: vectors in, vectors out, no knowledge of modalities.
 
-Letters: B rows, H heads, T slots, D width.
+Letters: B rows, H heads, T slots, D width, X axes (kind, moment, spot).
 """
 
 from __future__ import annotations
@@ -29,6 +29,13 @@ class Backbone(nn.Module, ABC):
         `prompt_BT` is True on the instruction, which opens a document; a trunk with a window keeps it in sight.
         """
 
+    def with_costs(self, x_BTD: Tensor, *places: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """What `forward` gives, and by name what training should keep small beside any loss: weighed scalars.
+
+        Most trunks ask for nothing of the kind.
+        """
+        return self(x_BTD, *places), {}
+
     def final_parameters(self) -> list[nn.Parameter]:
         """The norm that makes hidden states ready for heads, which goes with the heads where they alone are trained."""
         return []
@@ -53,6 +60,39 @@ class CachedBackbone(Backbone):
         `mask_BT` is False on right padding, which leaves no trace. Equal to `forward` on the whole sequence, of a trunk
         made for the window of the cache.
         """
+
+
+class AxialBackbone(CachedBackbone):
+    """A causal trunk that is also told where slots lie along three axes, by numbers that it compares with one another.
+
+    The kind is what a slot holds, without a name, from 0 to `kinds` - 1; the moment is when its value was there, and
+    the spot which of the values of a moment it is, so that a spot goes on through moments. Without `axes_BTX` all slots
+    lie at one place.
+    """
+
+    kinds: int
+
+    @abstractmethod
+    def forward(
+        self,
+        x_BTD: Tensor,
+        document_BT: Tensor,
+        position_BT: Tensor,
+        prompt_BT: Tensor,
+        axes_BTX: Tensor | None = None,
+    ) -> Tensor: ...
+
+    @abstractmethod
+    def extend(
+        self,
+        x_BTD: Tensor,
+        position_BT: Tensor,
+        prompt_BT: Tensor,
+        mask_BT: Tensor,
+        cache: Any,
+        rows_B: Tensor,
+        axes_BTX: Tensor | None = None,
+    ) -> Tensor: ...
 
 
 class LayeredBackbone(Backbone):

@@ -21,8 +21,8 @@ class PackedBatch:
     is a target, predicted from the slot before. `document_BT` numbers the documents of a row from 0, -1 is padding;
     `position_BT` is the absolute place in the document's episode, `local_BT` the place within a step's observation
     (below 0 elsewhere, as in `TokenSequence`), `prompt_BT` True on the instruction. `half_BT` is below 0 but on
-    documents that make a pair: halves 2 k and 2 k + 1 belong together. Construction counts: every slot that is not
-    padding holds exactly one row.
+    documents that make a pair: halves 2 k and 2 k + 1 belong together. `step_BT` is the step in the document's episode,
+    for trunks that ask (`AxialBackbone`). Construction counts: every slot that is not padding holds exactly one row.
     """
 
     payload: dict[str, Tensor]
@@ -34,6 +34,7 @@ class PackedBatch:
     prompt_BT: Tensor
     source_BT: Tensor | None = None
     half_BT: Tensor | None = None
+    step_BT: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.document_BT.is_cuda:  # checked where it was made; looking again would wait for the device
@@ -62,6 +63,11 @@ class PackedBatch:
                 f"{int(wanted.sum())} slots hold a document but modalities fill {int(filled.sum())}: {counts}; "
                 f"{int((filled > 1).sum())} slots are filled twice"
             )
+
+    @property
+    def places(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What any trunk asks about slots beside their vectors: document, position, instruction."""
+        return self.document_BT, self.position_BT, self.prompt_BT
 
     @property
     def num_positions(self) -> int:
@@ -93,6 +99,7 @@ class PackedBatch:
             prompt_BT=self.prompt_BT[first:last],
             source_BT=None if self.source_BT is None else self.source_BT[first:last],
             half_BT=None if self.half_BT is None else self.half_BT[first:last],
+            step_BT=None if self.step_BT is None else self.step_BT[first:last],
         )
 
     def to(self, device: torch.device | str) -> PackedBatch:
@@ -114,4 +121,5 @@ class PackedBatch:
             prompt_BT=self.prompt_BT.to(device),
             source_BT=None if self.source_BT is None else self.source_BT.to(device),
             half_BT=None if self.half_BT is None else self.half_BT.to(device),
+            step_BT=None if self.step_BT is None else self.step_BT.to(device),
         )

@@ -68,6 +68,13 @@ class Modality(nn.Module, ABC):
         """Negative log-likelihood (nats) of each row given the hidden state of the slot before it: (N,)."""
         raise ValueError(f"{type(self).__name__} has no head: it can be observed but not predicted")
 
+    def scores(self, h_ND: Tensor, payload_NP: Tensor) -> Tensor | None:
+        """What the head gives each row before its softmax (N,), so that `loss` + `scores` is log Z.
+
+        None where a row is not one choice of one softmax.
+        """
+        return None
+
     def head_parameters(self) -> list[nn.Parameter]:
         """What stands between a hidden state and `loss`, tables tied to it included; none without a head."""
         return []

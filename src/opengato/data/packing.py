@@ -79,6 +79,7 @@ class PackedGroup:
     prompt_BT: np.ndarray
     source_BT: np.ndarray
     half_BT: np.ndarray
+    step_BT: np.ndarray
 
 
 def pack(rows: list[list[Document]], length: int) -> PackedGroup:
@@ -121,6 +122,7 @@ def pack(rows: list[list[Document]], length: int) -> PackedGroup:
         prompt_BT=spread(np.concatenate([sequence.step_T < 0 for sequence in sequences]), 0) > 0,
         source_BT=spread(np.repeat([document.source for document in documents], size_D), PADDING),
         half_BT=spread(np.repeat([document.half for document in documents], size_D), PADDING),
+        step_BT=spread(np.concatenate([sequence.step_T for sequence in sequences]), -1),
     )
 
 
@@ -150,6 +152,7 @@ def collate(groups: list[PackedGroup]) -> PackedBatch:
         prompt_BT=stack("prompt_BT"),
         source_BT=stack("source_BT"),
         half_BT=torch.from_numpy(_numbered_on([group.half_BT for group in groups])),
+        step_BT=stack("step_BT"),
     )
 
 

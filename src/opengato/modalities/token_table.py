@@ -34,10 +34,10 @@ class TokenTable(Modality):
 
     codec: TokenCodec
 
-    def __init__(self, codec: TokenCodec, width: int):
+    def __init__(self, codec: TokenCodec, width: int, table: type[TiedTable] = TiedTable):
         super().__init__()
         self.codec = codec
-        self.table = TiedTable(codec.num_ids, width)
+        self.table = table(codec.num_ids, width)
         self._choices: dict[tuple[tuple[ArraySpec, ...], torch.device], _Choice] = {}
 
     def embed(self, payload_NP: Tensor) -> Tensor:
@@ -45,6 +45,9 @@ class TokenTable(Modality):
 
     def loss(self, h_ND: Tensor, payload_NP: Tensor) -> Tensor:
         return self.table.loss(h_ND, payload_NP)
+
+    def scores(self, h_ND: Tensor, payload_NP: Tensor) -> Tensor:
+        return self.table.score(h_ND, payload_NP)
 
     def head_parameters(self) -> list[nn.Parameter]:
         return list(self.table.parameters())

@@ -1,6 +1,6 @@
 """The key-value cache: absolute positions, the instruction kept, the rest rolling.
 
-Letters: L layers, R rows, B rows in use, H heads, T new slots, S places, K head width.
+Letters: L layers, R rows, B rows in use, H heads, T new slots, S places, K head width, M marks of a position.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ class RollingCache:
     A row keeps its first k positions for ever: at most `sinks`, and known before the next ones come. Position p lives
     at place p while p < k, else at k + (p - k) mod (window + slack). Nothing is ever shifted or renumbered, so order in
     time survives when the window rolls. Thanks to the slack, `slack` + 1 new positions can be written before the first
-    of them looks back over its window: attention reads the places as they lie, without a copy.
+    of them looks back over its window: attention reads the places as they lie, without a copy. With `marks`, so many
+    whole numbers are kept of each position.
     """
 
-    def __init__(self, layers: int, rows: int, heads: int, head_width: int, window: int, sinks: int):
+    def __init__(self, layers: int, rows: int, heads: int, head_width: int, window: int, sinks: int, marks: int = 0):
         self.window, self.sinks = window, sinks
         self.slack = min(window, MOST_SLACK)
         self.ring = window + self.slack
@@ -30,6 +31,7 @@ class RollingCache:
         self.key = torch.zeros(shape)
         self.value = torch.zeros(shape)
         self.position_RS = torch.full((rows, sinks + self.ring), -1, dtype=torch.int64)
+        self.mark_RSM = torch.zeros(rows, sinks + self.ring, marks, dtype=torch.int64)
         self.length_R = torch.zeros(rows, dtype=torch.int64)
         self.kept_R = torch.zeros(rows, dtype=torch.int64)
 
@@ -37,7 +39,7 @@ class RollingCache:
         """Move in place; returns self."""
         self.key, self.value = self.key.to(device, dtype), self.value.to(device, dtype)
         self.position_RS, self.length_R = self.position_RS.to(device), self.length_R.to(device)
-        self.kept_R = self.kept_R.to(device)
+        self.kept_R, self.mark_RSM = self.kept_R.to(device), self.mark_RSM.to(device)
         return self
 
     def reset(self, row: int) -> None:
@@ -56,7 +58,18 @@ class RollingCache:
         position_BS = self.position_RS[rows_B, : self.used(rows_B)]
         return position_BS, (position_BS >= 0) & (position_BS < self.kept_R[rows_B][:, None])
 
-    def write_positions(self, rows_B: Tensor, position_BT: Tensor, kept_BT: Tensor, mask_BT: Tensor) -> Written:
+    def marks(self, rows_B: Tensor) -> Tensor:
+        """The marks (B, S, M) at the places in use."""
+        return self.mark_RSM[rows_B, : self.used(rows_B)]
+
+    def write_positions(
+        self,
+        rows_B: Tensor,
+        position_BT: Tensor,
+        kept_BT: Tensor,
+        mask_BT: Tensor,
+        mark_BTM: Tensor | None = None,
+    ) -> Written:
         """Where new positions will live, at most `slack` + 1 a row; those of `kept_BT` (the first ones) for ever.
 
         Nothing is written where `mask_BT` is False.
@@ -68,6 +81,8 @@ class RollingCache:
         row, slot = mask_BT.nonzero(as_tuple=True)
         written = Written(row, slot, rows_B[row], place_BT[row, slot])
         self.position_RS[written.target_row, written.target_place] = position_BT[row, slot]
+        if mark_BTM is not None:
+            self.mark_RSM[written.target_row, written.target_place] = mark_BTM[row, slot]
         self.length_R[rows_B] += mask_BT.sum(1)
         return written
 

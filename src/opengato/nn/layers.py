@@ -41,9 +41,29 @@ class TiedTable(nn.Embedding):
         """Scores (N, V) of all ids, or of a slice of them."""
         return F.linear(h_ND, self.weight[ids])
 
+    def score(self, h_ND: Tensor, ids_N: Tensor) -> Tensor:
+        """The score (N,) of one id each."""
+        return (h_ND * self.weight[ids_N]).sum(-1)
+
     def loss(self, h_ND: Tensor, ids_N: Tensor) -> Tensor:
         """Cross-entropy (nats) of each id: (N,)."""
         return F.cross_entropy(self.logits(h_ND), ids_N, reduction="none")
+
+
+class UnitTable(TiedTable):
+    """Drawn with deviation 1, read as it is, and scored by products over sqrt(width), which then are of size 1.
+
+    [Chowdhery et al. 2022, arXiv:2204.02311, sec. 5].
+    """
+
+    STD = 1.0
+    SCALE = 1.0
+
+    def logits(self, h_ND: Tensor, ids: slice = slice(None)) -> Tensor:
+        return super().logits(h_ND, ids) * self.embedding_dim**-0.5
+
+    def score(self, h_ND: Tensor, ids_N: Tensor) -> Tensor:
+        return super().score(h_ND, ids_N) * self.embedding_dim**-0.5
 
 
 class GatedFeedForward(nn.Module):

@@ -1,11 +1,12 @@
 """What several objectives share: the loss of what is predicted, weighted by modality and by document.
 
-Letters: B rows, T slots of a row, S all slots of a batch, N predicted rows of one modality.
+Letters: B rows, T slots of a row, S all slots of a batch, N predicted rows of one modality, D width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,3 +57,15 @@ def mean_loss(
     sums = [weights.get(name, 1.0) * (counts[name] * loss_N).sum() for name, loss_N in losses.items()]
     figures = {f"loss/{name}": float(loss_N.detach().mean()) for name, loss_N in losses.items() if len(loss_N)}
     return torch.stack(sums).sum() / torch.stack([counts[name].sum() for name in losses]).sum(), figures
+
+
+def log_partitions(agent: Any, h_BTD: Tensor, batch: PackedBatch, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """log Z of the softmax of each predicted row (N,), of modalities whose row is one choice: its NLL and its score."""
+    h_SD, found = h_BTD.flatten(0, 1), {}
+    for name, loss_N in losses.items():
+        target_N = batch.predict_N[name]
+        before_N = batch.slot_N[name][target_N] - 1
+        score_N = agent.modality(name).scores(h_SD[before_N], batch.payload[name][target_N])
+        if score_N is not None:
+            found[name] = loss_N + score_N
+    return found

@@ -12,7 +12,7 @@ import torch
 
 from opengato.agent.model import Agent
 from opengato.core.config import choose
-from opengato.nn.blocks import Block
+from opengato.nn.blocks import StreamBlock
 
 Compile = Literal["auto", "always", "never"]
 PAYS_AFTER = 1000
@@ -50,9 +50,9 @@ def hindrance(device: torch.device) -> str | None:
     return None
 
 
-def compile_blocks(agent: Agent) -> list[Block]:
+def compile_blocks(agent: Agent) -> list[StreamBlock]:
     """Compile each block of an agent where it stands, when it is next called; the blocks."""
-    blocks = [module for module in agent.modules() if isinstance(module, Block)]
+    blocks = [module for module in agent.modules() if isinstance(module, StreamBlock)]
     for block in blocks:
         block.compile(dynamic=False)
     return blocks

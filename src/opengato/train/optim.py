@@ -36,6 +36,21 @@ class Cosine:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class InverseRoot:
+    """Down to the share `final` with one over the root of the step, which is 1 / `final`^2 times as large by then.
+
+    So a rate that is flat until step k and then sqrt(k / step), of a run of n steps, has a `decay` of 1 - k / n and a
+    `final` of sqrt(k / n) [Shazeer & Stern 2018, arXiv:1804.04235, sec. 9].
+    """
+
+    final: float = 0.1
+
+    def factor(self, left: float) -> float:
+        """The share of the rate where `left` of the way down remains, from 1 to 0."""
+        return (1 + (self.final**-2 - 1) * (1 - left)) ** -0.5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
     """AdamW for tables, norms and heads; Muon for the matrices of the trunk (AdamW too, if it has no rate).
 
@@ -52,7 +67,7 @@ class Config:
     warmup: int = 100
     start: float = 0.0
     decay: float = 0.6
-    fall: Linear | Cosine = field(default_factory=Linear)
+    fall: Linear | Cosine | InverseRoot = field(default_factory=Linear)
     clip: float = 1.0
 
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from opengato.backbones.stack import Stack, check
 from opengato.core.backbone import BranchedBackbone, Branches
 from opengato.nn.attention import attend, same_document
+from opengato.nn.blocks import Block
 from opengato.nn.layers import Activation
 
 
@@ -42,6 +44,10 @@ class Config:
     def __post_init__(self) -> None:
         check(self)
 
+    @property
+    def head_width(self) -> int:
+        return self.width // self.heads
+
     def build(self) -> Encoder:
         return Encoder(self)
 
@@ -53,9 +59,10 @@ class Encoder(BranchedBackbone, Stack):
     config: Config
 
     def __init__(self, config: Config):
-        super().__init__(config, bias=config.bias)
+        blocks = (Block(config, bias=config.bias) for _ in range(config.depth))
+        super().__init__(config, blocks, nn.LayerNorm(config.width, bias=config.norm_bias))
 
-    def _mask(self, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Tensor:
+    def _sight(self, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Tensor:
         return same_document(document_BT)
 
     def _angles(self, position_BT: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -65,7 +72,7 @@ class Encoder(BranchedBackbone, Stack):
         self, x_BTD: Tensor, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor
     ) -> Iterator[Branches]:
         mask_BTS, angles = same_document(document_BT), self._angles(position_BT, x_BTD.dtype)
-        for block in self._blocks():
+        for block in (cast(Block, block) for block in self.blocks):
             q, k, v = block.project(x_BTD, angles)
             found = Branches(*block.branches(x_BTD, attend(q, k, v, mask_BTS)))
             x_BTD = found.stream

@@ -40,10 +40,11 @@ class TextCodec(TokenCodec):
     """`<s>` opens an instruction; `</s>` ends a text that is to be written, so that free generation stops.
 
     A piece has the id that it has in the SentencePiece model. `decode(encode(x)) == x` for any text without U+2581,
-    SentencePiece's own mark for a space: unknown characters fall back to bytes.
+    SentencePiece's own mark for a space: unknown characters fall back to bytes. With `reserved`, there are as many ids
+    at least, of which pieces and marks take the first.
     """
 
-    def __init__(self, tokenizer: str = SHIPPED, marks: bool = False):
+    def __init__(self, tokenizer: str = SHIPPED, marks: bool = False, reserved: int = 0):
         self.tokenizer, self.marks = tokenizer, marks
         shipped = importlib.resources.files("opengato") / "assets" / tokenizer
         path = str(shipped) if shipped.is_file() else tokenizer
@@ -53,12 +54,12 @@ class TextCodec(TokenCodec):
             raise ValueError(f"tokenizer {path!r} is no SentencePiece model that can be read: {error}") from error
         self.bos, self.eos = self._pieces.bos_id(), self._pieces.eos_id()
         self.num_pieces = self._pieces.vocab_size()
-        self.num_ids = self.num_pieces + (MARK.num_values or 0) * marks
+        self.num_ids = max(self.num_pieces + (MARK.num_values or 0) * marks, reserved)
         if min(self.bos, self.eos) < 0:
             raise ValueError(f"tokenizer {path!r} has no begin or no end marker; train it with bos_id and eos_id")
 
     def __reduce__(self) -> tuple:
-        return TextCodec, (self.tokenizer, self.marks)
+        return TextCodec, (self.tokenizer, self.marks, self.num_ids)
 
     def num_positions(self, spec: ArraySpec) -> int | None:
         return None

@@ -56,7 +56,7 @@ class Ctc(Objective):
 
     def __call__(self, agent: Any, batch: PackedBatch) -> tuple[Tensor, dict[str, float]]:
         x_BTD = agent.embed_slots(batch.payload, batch.slot_N, batch.local_BT)
-        h_BTD = agent.backbone(x_BTD, batch.document_BT, batch.position_BT, batch.prompt_BT)
+        h_BTD = agent.backbone(x_BTD, *agent.places(batch))
         losses = agent.losses_of(h_BTD, batch)
         total, figures = mean_loss(losses, self.config.weights, row_weights(batch, self.config.balance))
         found = recordings(agent.serializer, batch, self.config.instruction)

@@ -1,0 +1,53 @@
+"""The encoder form of PaLM: its parts, normed after each sub-layer, and every slot sees all of its document.
+
+Letters: B rows, T slots.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from opengato.backbones.stack import Stack, check_drop_path, check_few_keys
+from opengato.nn.attention import same_document
+from opengato.nn.blocks import NormAfterBlock
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    """As PaLM's own, without what only a trunk that acts needs."""
+
+    width: int = 256
+    depth: int = 6
+    heads: int = 4
+    head_width: int = 64
+    key_heads: int = 1
+    hidden: int = 1024
+    rotary_base: float = 10_000.0
+    drop_path: float = 0.0
+    recompute: bool = False
+
+    def __post_init__(self) -> None:
+        check_few_keys(self)
+        check_drop_path(self.drop_path)
+
+    def build(self) -> PalmEncoder:
+        return PalmEncoder(self)
+
+
+class PalmEncoder(Stack):
+    """The trunk: a norm is the last thing that each block does."""
+
+    causal = False
+
+    def __init__(self, config: Config):
+        super().__init__(config, (NormAfterBlock(config) for _ in range(config.depth)), nn.Identity())
+
+    def _sight(self, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Tensor:
+        return same_document(document_BT)
+
+    def final_parameters(self) -> list[nn.Parameter]:
+        last = self.blocks[-1]
+        assert isinstance(last, NormAfterBlock)
+        return list(last.norm_hidden.parameters())
