@@ -21,7 +21,8 @@ class PackedBatch:
     is a target, predicted from the slot before. `document_BT` numbers the documents of a row from 0, -1 is padding;
     `position_BT` is the absolute place in the document's episode, `local_BT` the place within a step's observation
     (below 0 elsewhere, as in `TokenSequence`), `prompt_BT` True on the instruction. `half_BT` is below 0 but on
-    documents that make a pair: halves 2 k and 2 k + 1 belong together. Construction counts: every slot that is not
+    documents that make a pair: halves 2 k and 2 k + 1 belong together. `task_BT` is the number of the document's task
+    in the list that the mixture was given, below 0 where it has none. Construction counts: every slot that is not
     padding holds exactly one row.
     """
 
@@ -34,6 +35,7 @@ class PackedBatch:
     prompt_BT: Tensor
     source_BT: Tensor | None = None
     half_BT: Tensor | None = None
+    task_BT: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.document_BT.is_cuda:  # checked where it was made; looking again would wait for the device
@@ -93,6 +95,7 @@ class PackedBatch:
             prompt_BT=self.prompt_BT[first:last],
             source_BT=None if self.source_BT is None else self.source_BT[first:last],
             half_BT=None if self.half_BT is None else self.half_BT[first:last],
+            task_BT=None if self.task_BT is None else self.task_BT[first:last],
         )
 
     def to(self, device: torch.device | str) -> PackedBatch:
@@ -114,4 +117,5 @@ class PackedBatch:
             prompt_BT=self.prompt_BT.to(device),
             source_BT=None if self.source_BT is None else self.source_BT.to(device),
             half_BT=None if self.half_BT is None else self.half_BT.to(device),
+            task_BT=None if self.task_BT is None else self.task_BT.to(device),
         )

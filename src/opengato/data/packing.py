@@ -68,7 +68,7 @@ class Rows:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PackedGroup:
-    """The arrays of a `PackedBatch` in numpy; `source_BT` and `half_BT` are -1 for padding."""
+    """The arrays of a `PackedBatch` in numpy; `source_BT`, `half_BT` and `task_BT` are -1 for padding."""
 
     payload: dict[str, np.ndarray]
     slot_N: dict[str, np.ndarray]
@@ -79,6 +79,7 @@ class PackedGroup:
     prompt_BT: np.ndarray
     source_BT: np.ndarray
     half_BT: np.ndarray
+    task_BT: np.ndarray
 
 
 def pack(rows: list[list[Document]], length: int) -> PackedGroup:
@@ -121,6 +122,7 @@ def pack(rows: list[list[Document]], length: int) -> PackedGroup:
         prompt_BT=spread(np.concatenate([sequence.step_T < 0 for sequence in sequences]), 0) > 0,
         source_BT=spread(np.repeat([document.source for document in documents], size_D), PADDING),
         half_BT=spread(np.repeat([document.half for document in documents], size_D), PADDING),
+        task_BT=spread(np.repeat([document.task for document in documents], size_D), PADDING),
     )
 
 
@@ -150,6 +152,7 @@ def collate(groups: list[PackedGroup]) -> PackedBatch:
         prompt_BT=stack("prompt_BT"),
         source_BT=stack("source_BT"),
         half_BT=torch.from_numpy(_numbered_on([group.half_BT for group in groups])),
+        task_BT=stack("task_BT"),
     )
 
 
