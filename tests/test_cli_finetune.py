@@ -96,3 +96,19 @@ def test_few_shot(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
     seen = capsys.readouterr()
     assert "toy/new, full" in seen.out
     assert (out / "few_shot.png").stat().st_size > 0
+
+
+def test_a_few_steps_and_what_they_are_worth(base: None, capsys: Output) -> None:
+    with StoreWriter(Path("data/more")) as writer:
+        writer.append([toy_episode(seed, steps=2) for seed in range(4)])
+    words = "finetune base --data data/more --meta steps=1,2 shots=2".split()
+    assert cli.main([*words, "--dry-run"]) == 0
+    assert "steps = 1,2\n" in capsys.readouterr().out
+    assert cli.main([*words, "--out", "run"]) == 0
+    seen = capsys.readouterr()
+    assert "toy/task" in seen.out
+    assert "opengato evaluate run/TASK/steps-N" in seen.out
+    assert "after 2" in seen.err
+    assert load_agent("run/toy-task/steps-2").card["adapted"] == {"steps": 2, "rate": 0.01, "shots": 2}
+    assert "no --replay" in wrong(capsys, *words, "--replay", "data/mine=0.5")
+    assert "`full` or `head`" in wrong(capsys, *words, "--mode", "lora")

@@ -135,10 +135,10 @@ def sharpen(module: nn.Module, seed: int = 0) -> None:
             nn.init.normal_(parameter, std=1.5 / parameter.shape[1] ** 0.5, generator=generator)
 
 
-def tiny_agent(encoding: str = "vector", *, window: int = 48, sinks: int = 8, seed: int = 0) -> Agent:
-    """An agent of random, sharp weights."""
+def tiny_agent(encoding: str = "vector", *, window: int = 48, sinks: int = 8, seed: int = 0, **parts: Any) -> Agent:
+    """An agent of random, sharp weights; `parts` are further fields of its config."""
     torch.manual_seed(seed)
-    agent = ENCODINGS[encoding](window, sinks).build()
+    agent = replace(ENCODINGS[encoding](window, sinks), **parts).build()
     sharpen(agent.backbone, seed)
     return agent.eval()
 

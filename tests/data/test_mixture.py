@@ -148,3 +148,46 @@ def test_describe_says_what_is_mixed(stores):
     assert [row["share"] for row in rows] == [0.25, 0.75]
     assert [row["text"] for row in rows] == [False, True]
     assert rows[0]["episodes"] == 200
+
+
+def test_documents_carry_the_number_of_their_task_in_the_given_list(stores):
+    names = [
+        task
+        for store in ("grid", "arm")
+        for task in Mixture(MixtureConfig(sources={store: SourceConfig(path=stores[store])}), SERIALIZER)
+        .sources[0]
+        .tasks
+    ]
+    known = tuple(names[1:])
+    mixture = _mixture(stores, {"grid": 1, "arm": 1}, tasks=known)
+    seen = set()
+    for document in [document for g in range(20) for row in mixture.group(g) for document in row]:
+        task = mixture.sources[document.source].store.task(document.episode)
+        assert document.task == (known.index(task) if task in known else -1)
+        seen.add(task)
+    assert seen == set(names)
+    batch = collate([pack(mixture.group(0), 512)])
+    inside = batch.document_BT >= 0
+    assert batch.task_BT is not None
+    assert (batch.task_BT[~inside] == -1).all()
+    first = mixture.group(0)[0][0]
+    assert (batch.task_BT[0, : len(first)] == first.task).all()
+
+
+def test_groups_of_one_task_come_by_the_same_shares_and_go_on_by_their_number_alone(stores):
+    mixture = _mixture(stores, {"grid": 3, "text": 1}, groups_per_task=2)
+    counts: Counter[int] = Counter()
+    before: set[tuple[int, str]] = set()
+    for g in range(400):
+        documents = [document for row in mixture.group(g) for document in row]
+        tasks = {(d.source, mixture.sources[d.source].store.task(d.episode)) for d in documents}
+        assert len(tasks) == 1, "a group holds one task"
+        if g % 2:
+            assert tasks == before, "and so does the next one of its pair"
+        before = tasks
+        counts[next(iter(tasks))[0]] += 1
+    assert counts[0] / 400 == pytest.approx(0.75, abs=0.09)
+    again = _mixture(stores, {"grid": 3, "text": 1}, groups_per_task=2)
+    assert [[d.episode for d in row] for row in again.group(37)] == [
+        [d.episode for d in row] for row in mixture.group(37)
+    ]

@@ -77,14 +77,18 @@ class Decoding:
         return last_BND
 
     @torch.inference_mode()
-    def sample(self, h_BD: Tensor, name: str, spec: ArraySpec, sampling: Sampling) -> np.ndarray:
+    def sample(
+        self, h_BD: Tensor, name: str, spec: ArraySpec, sampling: Sampling, task_B: Tensor | None = None
+    ) -> np.ndarray:
         """One payload row of modality `name` for each hidden state: (B, *payload_shape)."""
-        return self.agent.modality(name).sample(h_BD, spec, sampling).cpu().numpy()
+        read_BD = self.agent.for_head(h_BD, name, task_B)
+        return self.agent.modality(name).sample(read_BD, spec, sampling).cpu().numpy()
 
     @torch.inference_mode()
     def sample_any(self, h_BD: Tensor, name: str, specs: tuple[ArraySpec, ...], sampling: Sampling) -> np.ndarray:
         """The same within what any of several specs allows."""
-        return self.agent.modality(name).sample_any(h_BD, specs, sampling).cpu().numpy()
+        read_BD = self.agent.for_head(h_BD, name)
+        return self.agent.modality(name).sample_any(read_BD, specs, sampling).cpu().numpy()
 
     def sequence(self, name: str, row: int, payload: np.ndarray, step: int, local: int = -1) -> TokenSequence:
         """Sampled payload rows (n, ...) as the sequence to feed next into `row`; `local` as `local_T` has it."""

@@ -43,13 +43,16 @@ def log_likelihood(agent: Agent, episodes: list[Episode]) -> list[np.ndarray]:
         slots, h_BTD = _hidden(agent, block)
         rows, width = slots.mask_BT.shape
         nll_S = torch.zeros(rows * width, device=agent.device)
+        task_S = torch.tensor([agent.task_number(episodes[i].task) for i in members], device=agent.device)
+        task_S = task_S.repeat_interleave(width)
         for name, payload_NP in slots.payload.items():
             index = block[0].names.index(name)
             marks = [sequence.predict_T[sequence.modality_T == index] for sequence in block]
             target_N = torch.from_numpy(np.concatenate(marks)).to(agent.device)
             if bool(target_N.any()):
                 slot_N = slots.slot_N[name][target_N]
-                nll_S[slot_N] = agent.modality(name).loss(h_BTD.flatten(0, 1)[slot_N - 1], payload_NP[target_N])
+                read_ND = agent.for_head(h_BTD.flatten(0, 1)[slot_N - 1], name, task_S[slot_N])
+                nll_S[slot_N] = agent.modality(name).loss(read_ND, payload_NP[target_N])
         for i, sequence, nll_T in zip(members, block, nll_S.view(rows, width).cpu().numpy(), strict=True):
             results[i] = nll_T[: len(sequence)][sequence.predict_T]
     return results

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from opengato.agent import likelihood
 from opengato.agent.axes import axes_of
+from opengato.agent.belief import which_task
 from opengato.agent.compose import compose
 from opengato.agent.draw import draw
 from opengato.agent.inputs import read, read_as_asked
@@ -32,7 +33,9 @@ from opengato.core.views import PICTURE
 from opengato.nn import lora
 from opengato.nn.contrast import Config as ContrastConfig
 from opengato.nn.ctc import Config as CtcConfig
+from opengato.nn.decision import Config as DecisionConfig
 from opengato.nn.int8 import num_int8
+from opengato.nn.private import Config as PrivateConfig
 from opengato.nn.spaces import Config as SpacesConfig
 
 
@@ -45,7 +48,8 @@ class Config:
     of an action are then predicted given the past but not one another, all in one pass [Reed et al. 2022, app. G].
     `adapters` beside the trunk's matrices are those of a fine-tuning under way. `contrast` is the head that makes
     vectors for retrieval, where there is one (objective `contrastive`), or the common spaces of several senses; `ctc`
-    the one that spells what is said in a recording (objective `ctc`).
+    the one that spells what is said in a recording (objective `ctc`). `tasks` are those that parts of the agent know by
+    their number; a run fills them in where `decision` (objective `decision`), `private` or the objective asks for them.
     """
 
     modalities: dict[str, Any]
@@ -57,6 +61,9 @@ class Config:
     adapters: lora.Config | None = None
     contrast: ContrastConfig | SpacesConfig | None = None
     ctc: CtcConfig | None = None
+    tasks: tuple[str, ...] = ()
+    decision: DecisionConfig | None = None
+    private: PrivateConfig | None = None
 
     @property
     def layout(self) -> Layout:
@@ -92,6 +99,9 @@ class Agent(nn.Module):
         nn.init.normal_(self.local.weight, std=0.2)
         self.contrast = None if config.contrast is None else config.contrast.build(width)
         self.ctc = None if config.ctc is None else config.ctc.build(width)
+        tasks, names = len(config.tasks), tuple(config.modalities)
+        self.decision = None if config.decision is None else config.decision.build(width, tasks, len(names))
+        self.private = None if config.private is None else config.private.build(width, tasks, names)
         self.serializer = config.serializer()
 
     @property
@@ -111,6 +121,17 @@ class Agent(nn.Module):
         module = self.modalities[name]
         assert isinstance(module, Modality)
         return module
+
+    def task_number(self, task_id: str) -> int:
+        """The number of a task among those that parts of this agent know; -1 for any other."""
+        tasks = self.config.tasks
+        return tasks.index(task_id) if task_id in tasks else -1
+
+    def for_head(self, h_ND: Tensor, name: str, task_N: Tensor | None = None) -> Tensor:
+        """What the head of a modality reads of hidden states; `task_N`, below 0 where not known, is their task."""
+        if self.decision is not None:
+            h_ND = self.decision.told(h_ND, task_N, tuple(self.config.modalities).index(name))
+        return h_ND if self.private is None else self.private(h_ND, task_N, name)
 
     def embed_slots(self, payload: dict[str, Tensor], slot_N: dict[str, Tensor], local_BT: Tensor) -> Tensor:
         """Vectors x_BTD of all slots; one without a row (padding), or not to be read, holds its local code alone."""
@@ -160,12 +181,14 @@ class Agent(nn.Module):
                 "target; choose a causal backbone such as `decoder`, or an objective that hides what it asks for"
             )
         h_SD = h_BTD.flatten(0, 1)
+        task_S = None if batch.task_BT is None else batch.task_BT.flatten()
         losses = {}
         for name, rows_NP in batch.payload.items():
             target_N = batch.predict_N[name]
             if bool(target_N.any()):
                 before_N = batch.slot_N[name][target_N] - 1
-                losses[name] = self.modality(name).loss(h_SD[before_N], rows_NP[target_N])
+                read_ND = self.for_head(h_SD[before_N], name, None if task_S is None else task_S[before_N])
+                losses[name] = self.modality(name).loss(read_ND, rows_NP[target_N])
         return losses
 
     def policy(
@@ -280,6 +303,13 @@ class Agent(nn.Module):
         That is the mean hidden state, or the place in common spaces of an agent that has such.
         """
         return likelihood.features(self, episodes)
+
+    def which_task(self, episode: Episode) -> dict[str, float]:
+        """How sure it is of which task an episode is, the likeliest first; of a task that it does not know, too.
+
+        ValueError from an agent without the heads (objective `decision`).
+        """
+        return which_task(self, episode)
 
     def spell(self, sound: bytes) -> str:
         """What is said in a recording, letter by letter as it is heard; ValueError from an agent without the head."""

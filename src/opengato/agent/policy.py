@@ -267,14 +267,18 @@ class AgentPolicy(Policy):
         field, name = place
         spec = running[0].task.action_specs[field]
         upward = self.limits.good_returns * (HIGHEST - LOWEST) if field == TO_GO else 0.0
+        task_B = torch.tensor([self.agent.task_number(episode.task.id) for episode in running], device=h_BD.device)
         for b, episode in enumerate(running):
             if episode.trace is not None:
-                probability_BAV = self.agent.modality(name).probabilities(h_BD[b : b + 1], spec)
+                read_BD = self.agent.for_head(h_BD[b : b + 1], name, task_B[b : b + 1])
+                probability_BAV = self.agent.modality(name).probabilities(read_BD, spec)
                 episode.trace.chosen.append((field, name, probability_BAV[0].cpu().numpy()))
         if self.sampling.temperature <= 0:
-            return self._decoding.sample(h_BD, name, spec, replace(self.sampling, upward=upward))
+            return self._decoding.sample(h_BD, name, spec, replace(self.sampling, upward=upward), task_B)
         rows = [
-            self._decoding.sample(h_BD[b : b + 1], name, spec, replace(episode.sampling, upward=upward))
+            self._decoding.sample(
+                h_BD[b : b + 1], name, spec, replace(episode.sampling, upward=upward), task_B[b : b + 1]
+            )
             for b, episode in enumerate(running)
         ]
         return np.concatenate(rows)

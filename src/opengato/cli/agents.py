@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import sys
+from typing import Any
 
 import gymnasium
 import torch
 
 from opengato.agent.files import load_agent
+from opengato.agent.model import Agent
 from opengato.agent.policy import AgentPolicy, Limits
 from opengato.cli.argument_types import Acting
 from opengato.cli.arguments import Demo, Evaluate, Play
@@ -18,6 +21,7 @@ from opengato.cli.page import serve_page
 from opengato.cli.printing import wide_console
 from opengato.core.config import choose
 from opengato.core.environment import TaskInfo
+from opengato.core.episode import Episode
 from opengato.core.policy import Observed, Policy, Values
 from opengato.evaluators import Player, Settings, measurable_families, trained_tasks, video
 from opengato.evaluators import evaluate as measure
@@ -100,7 +104,7 @@ def play(arguments: Play) -> None:
         policy = Told(policy, arguments.instruction)
     played = video.play(policy, arguments.task, arguments.seed, arguments.out, arguments.size)
     episode = played.episode
-    facts = {
+    facts: dict[str, Any] = {
         "video": str(played.path),
         "task": episode.task,
         "seed": played.seed,
@@ -110,13 +114,22 @@ def play(arguments: Play) -> None:
         "return": episode.episode_return,
         "success": episode.success,
     }
+    if isinstance(player, Agent) and player.decision is not None:
+        facts["taken for"] = taken_for(player, episode)
     if arguments.json:
         print(json.dumps(facts, indent=1))
         return
     print(f"{episode.task}, seed {played.seed}: {episode.instruction!r}: {video.outcome(episode)}")
     if arguments.instruction is not None:
         print(f"told: {arguments.instruction!r}; it was judged by the instruction above")
+    if "taken for" in facts:
+        print("taken for: " + ", ".join(f"{task} {share:.2f}" for task, share in facts["taken for"].items()))
     print(f"video: {played.path}")
+
+
+def taken_for(agent: Agent, episode: Episode) -> dict[str, float]:
+    """The three tasks that an agent most takes an episode for."""
+    return dict(itertools.islice(agent.which_task(episode).items(), 3))
 
 
 class Told(Policy):

@@ -1,4 +1,4 @@
-"""`opengato analyse embeddings` and `opengato analyse attention`: pictures of what goes on inside an agent."""
+"""`opengato analyse embeddings`, `attention` and `interference`: pictures of what goes on inside an agent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import torch
 
 from opengato.agent.files import load_agent
 from opengato.cli.agents import ACTING_THREADS
-from opengato.cli.analysis_arguments import AnalyseAttention, AnalyseEmbeddings
+from opengato.cli.analysis_arguments import AnalyseAttention, AnalyseEmbeddings, AnalyseInterference
+from opengato.evaluators import interference as gradients
 from opengato.evaluators import select_tasks, trained_tasks
 from opengato.evaluators.attention_map import AttentionMap, attention_map
 from opengato.evaluators.embedding_map import Config, EmbeddingMap, default_tasks, embedding_map
@@ -29,6 +30,19 @@ def embeddings(arguments: AnalyseEmbeddings) -> None:
     write(found, arguments.out)
 
 
+def interference(arguments: AnalyseInterference) -> None:
+    """Draw the matrix, and say which tasks pull apart."""
+    torch.set_num_threads(ACTING_THREADS)
+    agent = load_agent(arguments.agent)
+    trained = trained_tasks(agent) or []
+    tasks = default_tasks(trained) if arguments.tasks is None else select_tasks(arguments.tasks, trained)
+    config = gradients.Config(episodes=arguments.episodes, seed=arguments.seed)
+    found = gradients.interference(agent, tasks, config)
+    for one, other, cosine in found.opposed():
+        print(f"apart: {one} and {other}, {cosine:.2f}")
+    write(found, arguments.out)
+
+
 def attention(arguments: AnalyseAttention) -> None:
     """Draw the attention over a picture, and say what was written about it."""
     torch.set_num_threads(ACTING_THREADS)
@@ -43,7 +57,7 @@ def attention(arguments: AnalyseAttention) -> None:
     write(found, arguments.out)
 
 
-def write(found: EmbeddingMap | AttentionMap, out: Path) -> None:
+def write(found: EmbeddingMap | AttentionMap | gradients.Interference, out: Path) -> None:
     """The picture, and the numbers beside it."""
     for path in (found.plot(out), found.to_json(out.with_suffix(".json"))):
         print(f"written: {path}", file=sys.stderr)

@@ -39,6 +39,27 @@ class AnalyseEmbeddings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class AnalyseInterference:
+    """Draw which tasks help and which hinder one another: cosines of their gradients on the trunk that they share.
+
+    For example:
+        opengato analyse interference tiny
+        opengato analyse interference runs/tiny --tasks babyai/GoToLocal,metaworld/reach,caption/emoji
+    """
+
+    agent: Agent
+    """A shipped agent, or the folder of an agent, a checkpoint or a run."""
+    tasks: Annotated[str | None, arg(metavar="TASKS", help_behavior_hint="(default: four of each family)")] = None
+    """Separated by commas, as `opengato evaluate` takes them."""
+    episodes: int = 16
+    """Episodes of each task."""
+    seed: int = 0
+    """Of the episodes, and of the piece of each that fits a row."""
+    out: Annotated[Path, arg(metavar="FILE")] = Path("out/interference.png")
+    """The picture (.png, .svg, .pdf); the numbers go to a .json beside it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class AnalyseAttention:
     """Draw where an agent looks in a picture while it writes about it: a column a token, a row a head.
 

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from opengato.cli.analysis_arguments import AnalyseAttention, AnalyseEmbeddings
+from opengato.cli.analysis_arguments import AnalyseAttention, AnalyseEmbeddings, AnalyseInterference
 from opengato.cli.arena_arguments import Compare
 from opengato.cli.argument_types import Acting, Agent, Flag, Recipe, Settings, Workers
 from opengato.cli.data_arguments import Collect, DataShow, DataStats, DataValidate, Export, Import, Inspect
@@ -335,6 +335,7 @@ SECTIONS: dict[str, dict[str, tuple[type, str]]] = {
         "evaluate": (Evaluate, "opengato.cli.agents:evaluate"),
         "analyse embeddings": (AnalyseEmbeddings, "opengato.cli.analysis:embeddings"),
         "analyse attention": (AnalyseAttention, "opengato.cli.analysis:attention"),
+        "analyse interference": (AnalyseInterference, "opengato.cli.analysis:interference"),
     },
     "Make an agent": {
         "train": (Train, "opengato.cli.training:train"),

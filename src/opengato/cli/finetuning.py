@@ -7,6 +7,9 @@ import json
 import sys
 from pathlib import Path
 
+from rich import box
+from rich.table import Table
+
 from opengato.cli.arguments import FewShot, Finetune
 from opengato.cli.printing import wide_console
 from opengato.cli.training import settings
@@ -14,6 +17,7 @@ from opengato.core.config import override, to_json
 from opengato.evaluators import evaluators_by_family
 from opengato.evaluators import few_shot as study
 from opengato.evaluators.few_shot_report import plot_few_shot, study_tables
+from opengato.train import adaptation
 from opengato.train import finetune as tuning
 from opengato.train.distributed import is_first
 
@@ -21,6 +25,9 @@ from opengato.train.distributed import is_first
 def finetune(arguments: Finetune) -> None:
     """Fine-tune an agent, or say how it would be done."""
     start = tuning.Start.of(arguments.agent)
+    if arguments.meta:
+        adapt(start, arguments)
+        return
     config = override(tuning.defaults(start.num_parameters, arguments.mode), list(arguments.settings))
     config = dataclasses.replace(config, mode=arguments.mode)
     if arguments.dry_run:
@@ -43,6 +50,26 @@ def finetune(arguments: Finetune) -> None:
     known = [task for task in agent.card["finetuned_on"] if task.partition("/")[0] in evaluators_by_family()]
     hint = f"; measure it with: opengato evaluate {out} --tasks '{','.join(known)}'" if known else ""
     print(f"the agent is in {out / 'agent'}{hint}")
+
+
+def adapt(start: tuning.Start, arguments: Finetune) -> None:
+    """Adapt to each task of the data by a few steps; a table of losses."""
+    config = override(adaptation.Config(mode=arguments.mode), list(arguments.settings))
+    if arguments.dry_run:
+        for path, value in settings(config):
+            print(f"{path} = {value}")
+        return
+    if not arguments.data or arguments.replay:
+        raise ValueError("--meta takes stores of the tasks to adapt to, --data FOLDER, and no --replay")
+    out = arguments.out or Path("runs") / f"{Path(arguments.agent).name}-meta"
+    found = adaptation.adapt(start, arguments.data, config, out, tell=lambda line: print(line, file=sys.stderr))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="nats of unseen episodes after so many steps")
+    for column in ("task", *found[0].losses):
+        table.add_column(str(column), justify="left" if column == "task" else "right", no_wrap=True)
+    for one in found:
+        table.add_row(one.task, *(f"{loss:.3f}" for loss in one.losses.values()))
+    wide_console().print(table)
+    print(f"the agents are in {out}; measure one with: opengato evaluate {out}/TASK/steps-N")
 
 
 def store_and_weight(word: str) -> tuple[str, float]:

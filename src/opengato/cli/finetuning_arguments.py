@@ -19,6 +19,7 @@ class Finetune:
         opengato finetune tiny --data data/mine
         opengato finetune tiny --data data/mine --mode lora steps=300
         opengato finetune runs/tiny --data data/mine --replay data/tiny/babyai=0.2
+        opengato finetune runs/maml-tiny --data data/mine --meta steps=1,5,10
     """
 
     agent: Agent
@@ -29,8 +30,10 @@ class Finetune:
     """A store of new episodes; may be given several times, with weights among one another."""
     replay: Annotated[Stores, arg(metavar="STORE=SHARE", help_behavior_hint="")] = ()
     """A store of old episodes and its share of all that is read, so that what they taught is not forgotten."""
-    mode: Literal["full", "head", "lora"] = "full"
-    """What is trained: everything, only the heads, or low-rank adapters beside the trunk's matrices."""
+    mode: Literal["full", "head", "lora", "private"] = "full"
+    """What is trained: everything, heads, low-rank adapters beside the trunk's matrices, or parts of each new task."""
+    meta: Flag = False
+    """Adapt to each task of the data by 1, 5 and 10 steps of plain gradient descent, as after meta-training."""
     out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/AGENT-MODE)")] = None
     """Where checkpoints, the log and the agent go."""
     dry_run: Flag = False

@@ -22,7 +22,8 @@ class PackedBatch:
     `position_BT` is the absolute place in the document's episode, `local_BT` the place within a step's observation
     (below 0 elsewhere, as in `TokenSequence`), `prompt_BT` True on the instruction. `half_BT` is below 0 but on
     documents that make a pair: halves 2 k and 2 k + 1 belong together. `step_BT` is the step in the document's episode,
-    for trunks that ask (`AxialBackbone`). Construction counts: every slot that is not padding holds exactly one row.
+    for trunks that ask (`AxialBackbone`). `task_BT` is the number of the document's task in the list that the mixture
+    was given, below 0 where it has none. Construction counts: every slot that is not padding holds exactly one row.
     """
 
     payload: dict[str, Tensor]
@@ -35,6 +36,7 @@ class PackedBatch:
     source_BT: Tensor | None = None
     half_BT: Tensor | None = None
     step_BT: Tensor | None = None
+    task_BT: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.document_BT.is_cuda:  # checked where it was made; looking again would wait for the device
@@ -100,6 +102,7 @@ class PackedBatch:
             source_BT=None if self.source_BT is None else self.source_BT[first:last],
             half_BT=None if self.half_BT is None else self.half_BT[first:last],
             step_BT=None if self.step_BT is None else self.step_BT[first:last],
+            task_BT=None if self.task_BT is None else self.task_BT[first:last],
         )
 
     def to(self, device: torch.device | str) -> PackedBatch:
@@ -122,4 +125,5 @@ class PackedBatch:
             source_BT=None if self.source_BT is None else self.source_BT.to(device),
             half_BT=None if self.half_BT is None else self.half_BT.to(device),
             step_BT=None if self.step_BT is None else self.step_BT.to(device),
+            task_BT=None if self.task_BT is None else self.task_BT.to(device),
         )

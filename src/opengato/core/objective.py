@@ -20,6 +20,16 @@ class Objective(ABC):
 
     causal: ClassVar[bool | None] = None
 
+    @property
+    def names_tasks(self) -> bool:
+        """Whether it asks which task a document is of, so that the agent's config must list the tasks."""
+        return False
+
+    @property
+    def rows_per_task(self) -> int:
+        """How many rows in a row must be of one task; 0 where it does not matter."""
+        return 0
+
     def begin(self, agent: Any) -> nn.Module | None:
         """What it learns or remembers beside an agent that has the weights it starts from; None if nothing.
 

@@ -24,7 +24,7 @@ class Document:
     """A sequence on its way into a row, and where it came from: source number and episode index.
 
     `half` is 2 k or 2 k + 1 for the two documents of pair k of a group, -1 where a document stands for itself; `view`
-    says how the episode was looked at.
+    says how the episode was looked at. `task` is the number of the episode's task, -1 where it has none.
     """
 
     sequence: TokenSequence
@@ -32,6 +32,7 @@ class Document:
     episode: int
     half: int = -1
     view: View = "recorded"
+    task: int = -1
 
     def __len__(self) -> int:
         return len(self.sequence)

@@ -6,7 +6,7 @@ A group is a few rows packed together, the unit of the order. Letters: E episode
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import ClassVar, cast
@@ -31,6 +31,7 @@ from opengato.data.store import EpisodeStore
 MIN_GAP = 16  # slots; a shorter stretch of text teaches too little to be worth a begin marker
 _SAMPLE = 64  # documents measured per source
 _SAMPLE_KEY = 0x6F70656E6761746F  # any number that is no seed of a run
+_OF_TASKS = 1 << 63  # no group has such a number
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,12 +52,18 @@ class SourceConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MixtureConfig:
-    """Sources by name, `length` slots of a row (T), `rows_per_group` rows packed together, `seed` of the order."""
+    """Sources by name, `length` slots of a row (T), `rows_per_group` rows packed together, `seed` of the order.
+
+    Documents carry the number of their task in `tasks` (-1: it is not there). Groups hold documents of all tasks side
+    by side, or, `groups_per_task` of them in a row, of one task that is drawn for them by the same shares (0: never).
+    """
 
     sources: dict[str, SourceConfig]
     length: int = 1024
     rows_per_group: int = 8
     seed: int = 0
+    tasks: tuple[str, ...] = ()
+    groups_per_task: int = 0
 
 
 class Source:
@@ -143,11 +150,14 @@ class Source:
         drawn = (self.draw(generator) for _ in range(_SAMPLE))
         return any(prompter.shown(index, self.read(index), length, generator) is not None for index in drawn)
 
-    def draw(self, generator: np.random.Generator) -> int:
-        """The index of an episode."""
-        task = min(int(np.searchsorted(self._cumulative, generator.random(), side="right")), len(self.tasks) - 1)
-        episodes = self._episodes[task]
+    def draw(self, generator: np.random.Generator, task: int | None = None) -> int:
+        """The index of an episode, of the task with a number among the source's own where one is given."""
+        episodes = self._episodes[self.draw_task(generator) if task is None else task]
         return int(episodes[generator.integers(len(episodes))])
+
+    def draw_task(self, generator: np.random.Generator) -> int:
+        """The number of a task, by weight."""
+        return min(int(np.searchsorted(self._cumulative, generator.random(), side="right")), len(self.tasks) - 1)
 
     def read(self, index: int) -> Episode:
         """An episode as it is trained on: with its returns in sight, if the rules say so."""
@@ -297,6 +307,7 @@ class Mixture:
         self.maker = DocumentMaker(serializer)
         self.sources = [Source(name, source, self.maker, config.length) for name, source in config.sources.items()]
         self.names = tuple(source.name for source in self.sources)
+        self._task_numbers = {task: number for number, task in enumerate(config.tasks)}
         numbers = range(len(self.sources))
         self._fillers = [s for s in numbers if self.sources[s].is_text]
         self._planned = sorted(
@@ -307,10 +318,19 @@ class Mixture:
         """`rows_per_group` lists of documents, each at most `length` positions long in all."""
         generator = _generator(self.config.seed, index)
         rows = Rows(self.config.rows_per_group, self.config.length)
-        rows.place(self._plan(index, generator))
-        if self._fillers:
-            self._fill(rows, index, generator)
+        choice = self._choice(index)
+        rows.place(self._plan(index, choice, generator))
+        self._fill(rows, index, choice, generator)
         return rows.documents
+
+    def _choice(self, group: int) -> dict[int, int | None]:
+        """The sources that a group holds documents of, each with its one task, or None for all of them."""
+        if not self.config.groups_per_task:
+            return dict.fromkeys(range(len(self.sources)))
+        generator = _generator(self.config.seed, _OF_TASKS + group // self.config.groups_per_task)
+        weights = np.array([source.weight for source in self.sources])
+        s = int(generator.choice(len(weights), p=weights / weights.sum()))
+        return {s: self.sources[s].draw_task(generator)}
 
     def weights(self) -> dict[str, float]:
         """The share of positions asked for, by source."""
@@ -333,18 +353,18 @@ class Mixture:
             for source in self.sources
         ]
 
-    def _plan(self, group: int, generator: np.random.Generator) -> list[Document]:
+    def _plan(self, group: int, choice: Mapping[int, int | None], generator: np.random.Generator) -> list[Document]:
         documents: list[Document] = []
         pairs = 0
         left = self.config.rows_per_group * self.config.length
-        weight_left = sum(source.weight for source in self.sources)
-        for s in self._planned:
+        weight_left = sum(self.sources[s].weight for s in choice)
+        for s in [s for s in self._planned if s in choice]:
             source = self.sources[s]
             quota = max(0, left) * source.weight / weight_left
             weight_left -= source.weight
             start = source.phase(generator)
             while start < quota:
-                found = self._draw(s, self.config.length, group, generator)
+                found = self._draw(s, choice[s], self.config.length, group, generator)
                 if len(found) == 2:
                     found = [replace(document, half=2 * pairs + side) for side, document in enumerate(found)]
                     pairs += 1
@@ -354,21 +374,25 @@ class Mixture:
                 left -= size
         return documents
 
-    def _fill(self, rows: Rows, group: int, generator: np.random.Generator) -> None:
+    def _fill(self, rows: Rows, group: int, choice: Mapping[int, int | None], generator: np.random.Generator) -> None:
         """Fill what is left of each row with text of one source, drawn by weight: so texts keep their shares."""
-        weights = np.array([self.sources[s].weight for s in self._fillers])
-        for row in range(len(rows.room)):
-            s = self._fillers[int(generator.choice(len(weights), p=weights / weights.sum()))]
+        fillers = [s for s in self._fillers if s in choice]
+        weights = np.array([self.sources[s].weight for s in fillers])
+        for row in range(len(rows.room) if fillers else 0):
+            s = fillers[int(generator.choice(len(weights), p=weights / weights.sum()))]
             while rows.room[row] >= MIN_GAP:
-                [document] = self._draw(s, rows.room[row], group, generator)
+                [document] = self._draw(s, choice[s], rows.room[row], group, generator)
                 rows.put(row, document)
 
-    def _draw(self, s: int, limit: int, group: int, generator: np.random.Generator) -> list[Document]:
+    def _draw(self, s: int, task: int | None, limit: int, group: int, generator: np.random.Generator) -> list[Document]:
         source = self.sources[s]
-        index = source.draw(generator)
+        index = source.draw(generator, task)
         with _Naming(source, index, group):
             found = source.documents(index, limit, generator)
-        return [Document(sequence=sequence, source=s, episode=index, view=view) for view, sequence in found]
+        number = self._task_numbers.get(source.store.task(index), -1)
+        return [
+            Document(sequence=sequence, source=s, episode=index, view=view, task=number) for view, sequence in found
+        ]
 
 
 def _generator(seed: int, index: int) -> np.random.Generator:

@@ -68,7 +68,7 @@ class Rows:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PackedGroup:
-    """The arrays of a `PackedBatch` in numpy; `source_BT` and `half_BT` are -1 for padding."""
+    """The arrays of a `PackedBatch` in numpy; `source_BT`, `half_BT` and `task_BT` are -1 for padding."""
 
     payload: dict[str, np.ndarray]
     slot_N: dict[str, np.ndarray]
@@ -80,6 +80,7 @@ class PackedGroup:
     source_BT: np.ndarray
     half_BT: np.ndarray
     step_BT: np.ndarray
+    task_BT: np.ndarray
 
 
 def pack(rows: list[list[Document]], length: int) -> PackedGroup:
@@ -123,6 +124,7 @@ def pack(rows: list[list[Document]], length: int) -> PackedGroup:
         source_BT=spread(np.repeat([document.source for document in documents], size_D), PADDING),
         half_BT=spread(np.repeat([document.half for document in documents], size_D), PADDING),
         step_BT=spread(np.concatenate([sequence.step_T for sequence in sequences]), -1),
+        task_BT=spread(np.repeat([document.task for document in documents], size_D), PADDING),
     )
 
 
@@ -153,6 +155,7 @@ def collate(groups: list[PackedGroup]) -> PackedBatch:
         source_BT=stack("source_BT"),
         half_BT=torch.from_numpy(_numbered_on([group.half_BT for group in groups])),
         step_BT=stack("step_BT"),
+        task_BT=stack("task_BT"),
     )
 
 

@@ -15,19 +15,21 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from opengato.agent.files import WEIGHTS, find_agent, load_agent, save_agent
 from opengato.agent.model import Agent
 from opengato.agent.model import Config as AgentConfig
 from opengato.core.batch import PackedBatch
-from opengato.core.config import plugin, to_json
+from opengato.core.config import from_json, plugin, to_json
 from opengato.core.episode import ArraySpec, specs_from_json
 from opengato.core.serialize import Role, Serializer
 from opengato.data.loader import Loader, LoaderConfig
 from opengato.data.mixture import Mixture, MixtureConfig, SourceConfig
 from opengato.data.store import EpisodeStore, sha256_file
 from opengato.nn import lora
+from opengato.nn.private import Config as PrivateConfig
 from opengato.train import loop
 from opengato.train.distributed import Team, together
 from opengato.train.optim import Config as OptimConfig
@@ -35,7 +37,7 @@ from opengato.train.precision import Precision
 from opengato.train.prepare import fit_statistics
 from opengato.train.run import describe_store, made_by, standardised
 
-Mode = Literal["full", "head", "lora"]
+Mode = Literal["full", "head", "lora", "private"]
 PLAN = "finetune.json"
 MEASURED = "new to the agent, measured from these data"
 KEPT = "kept as the agent has them"
@@ -48,13 +50,17 @@ class Config:
     """How to fine-tune. The defaults are Gato's: Adam at a constant rate [Reed et al. 2022, arXiv:2205.06175, app. E].
 
     `mode`: `full` trains everything, `head` the heads, the tables tied to them and the trunk's last norm, `lora` the
-    `adapters` beside the trunk's matrices. A batch has `loader.groups * rows_per_group` rows.
+    `adapters` beside the trunk's matrices, `private` nothing that tasks share. Whatever the mode, the parts that belong
+    to single tasks are trained; `private` gives each task of the new data such parts. A batch has
+    `loader.groups * rows_per_group` rows, of all tasks or, with `one_task`, of one that is drawn for it.
     """
 
     mode: Mode = "full"
     objective: Any = field(default_factory=lambda: plugin("objectives", "next_token").Config())
     optim: OptimConfig = field(default_factory=lambda: constant_adam(1e-5))
     adapters: lora.Config = field(default_factory=lora.Config)
+    private: PrivateConfig = field(default_factory=lambda: PrivateConfig(task="none"))
+    one_task: bool = False
     loader: LoaderConfig = field(default_factory=lambda: LoaderConfig(groups=8))
     rows_per_group: int = 8
     steps: int = 10_000
@@ -65,6 +71,8 @@ class Config:
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
             raise ValueError(f"`mode` is {self.mode!r}, expected one of {get_args(Mode)}")
+        if self.mode == "private" and self.private.is_empty:
+            raise ValueError("`mode` is 'private', but `private` has parts for no task; set `private.task=adapter`")
 
 
 def constant_adam(rate: float) -> OptimConfig:
@@ -77,10 +85,11 @@ def defaults(num_parameters: int, mode: Mode = "full") -> Config:
 
     Adapters and heads, which are few, get a higher rate than a whole network.
     """
+    private = PrivateConfig(task="adapter" if mode == "private" else "none")
     if num_parameters >= SMALL:
-        return Config(mode=mode, optim=constant_adam(1e-5 if mode == "full" else 1e-4))
-    rate = 3e-4 if mode == "full" else 2e-3
-    return Config(mode=mode, optim=constant_adam(rate), loader=LoaderConfig(groups=2), steps=1000)
+        return Config(mode=mode, private=private, optim=constant_adam(1e-5 if mode == "full" else 1e-4))
+    optim = constant_adam(3e-4 if mode == "full" else 2e-3)
+    return Config(mode=mode, private=private, optim=optim, loader=LoaderConfig(groups=2), steps=1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +168,7 @@ def _finetune(start: Start, data: Data, config: Config, folder: Path, team: Team
     described = {path: describe_store(store, sources[path]) for path, store in stores.items()}
     team.first(lambda: keep_plan(folder, config, start.origin, described))
     learnt = list(dict.fromkeys(task for path in data.new for task in stores[path].tasks()))
+    agent = with_parts(agent, config.private, learnt)
     card = {
         "recipe": f"{start.origin['name']}, fine-tuned ({config.mode})",
         "command": command(start.origin["name"], data.new, data.old, config),
@@ -206,22 +216,46 @@ def _train(
     return loop.fit(settings, batches, folder, card, begin, team)
 
 
+def with_parts(agent: AgentConfig, private: PrivateConfig, learnt: Sequence[str]) -> AgentConfig:
+    """The agent with parts of their own for new tasks, where it has parts for others or `private` asks for them.
+
+    ValueError where `private` asks for others than it has.
+    """
+    wanted = agent.private if private.is_empty else private
+    if wanted is None:
+        return agent
+    if agent.private not in (None, wanted):
+        raise ValueError(
+            f"received `private` {private}, but this agent has {agent.private}; ask for the same, or for none, as new "
+            "tasks get parts like those that it has"
+        )
+    return dataclasses.replace(agent, private=wanted, tasks=tuple(dict.fromkeys([*agent.tasks, *learnt])))
+
+
 def trained_parameters(agent: Agent, mode: Mode) -> list[nn.Parameter]:
     """What a mode trains."""
     if mode == "full":
         return list(agent.parameters())
+    parts = [] if agent.private is None else list(agent.private.parameters())
+    if mode == "private":
+        return parts
     if mode == "lora":
-        return lora.adapters(agent.backbone)
+        return [*lora.adapters(agent.backbone), *parts]
     heads = [parameter for name in agent.modalities for parameter in agent.modality(name).head_parameters()]
-    return [*heads, *agent.backbone.final_parameters()]
+    named = [] if agent.decision is None else list(agent.decision.parameters())
+    return [*heads, *named, *agent.backbone.final_parameters(), *parts]
 
 
 def fill(agent: Agent, weights: Mapping[str, Tensor]) -> None:
-    """Give an agent the weights of one without adapters; its adapters stay as they are."""
-    missing, unknown = agent.load_state_dict(dict(weights), strict=False)
-    own = {id(parameter) for parameter in lora.adapters(agent.backbone)}
-    adapted = {name for name, parameter in agent.named_parameters() if id(parameter) in own}
-    assert set(missing) == adapted, missing
+    """Give an agent the weights of one without its adapters, and without some of its tasks, which stay as they are."""
+    own = agent.state_dict()
+    shorter = [name for name, tensor in weights.items() if name in own and own[name].shape != tensor.shape]
+    grown = {name: torch.cat([weights[name], own[name][len(weights[name]) :]]) for name in shorter}
+    missing, unknown = agent.load_state_dict({**weights, **grown}, strict=False)
+    adapters = {id(parameter) for parameter in lora.adapters(agent.backbone)}
+    new = {name for name, parameter in agent.named_parameters() if id(parameter) in adapters}
+    new |= {name for name in own if name.startswith("private.") and name not in weights}
+    assert set(missing) == new, missing
     assert not unknown, unknown
 
 
@@ -304,6 +338,8 @@ def _mixture(sources: Mapping[str, float], agent: AgentConfig, config: Config) -
         length=agent.context,
         rows_per_group=config.rows_per_group,
         seed=config.seed,
+        tasks=agent.tasks,
+        groups_per_task=config.loader.groups if config.one_task else 0,
     )
 
 
@@ -316,6 +352,7 @@ def keep_plan(folder: Path, config: Config, origin: dict[str, Any], data: dict[s
     path = folder / PLAN
     if path.is_file():
         begun = json.loads(path.read_text())
+        begun["settings"] = json.loads(json.dumps(to_json(from_json(begun["settings"]))))  # with what is younger
         if changed := [key for key in plan if begun.get(key) != plan[key]]:
             raise ValueError(
                 f"{str(folder)!r} holds a fine-tuning with other {' and '.join(changed)}; choose another folder "

@@ -39,8 +39,9 @@ class Recipe:
     (names or patterns), where it has several. `rules` are the data rules of sources, the
     default ones where it names none. Collected data lie in `DATA/<recipe>/<source>`, with `collected` in the place of
     the recipe's name where recipes share them; imported corpora in `DATA/<source>/train`; `stores` are folders of
-    episodes that lie where they are. `start` is the name or the folder of an agent whose weights the run begins with,
-    all that have the name and the shape of one of its own: an encoder that learnt without labels, say.
+    episodes that lie where they are. `groups_per_task` groups in a row hold one task, drawn for them (0: all side by
+    side). `start` is the name or the folder of an agent whose weights the run begins with, all that have the name and
+    the shape of one of its own: an encoder that learnt without labels, say.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Recipe:
     rules: dict[str, Rules] = field(default_factory=dict)
     loader: LoaderConfig = field(default_factory=LoaderConfig)
     rows_per_group: int = 8
+    groups_per_task: int = 0
     start: str | None = None
 
     def __post_init__(self) -> None:
@@ -91,11 +93,12 @@ def run(recipe: Recipe, folder: Path, data: Path, workers: int | None = None) ->
 
     Processes that `torchrun` started train it together; `data` and `folder` must be the same for all of them.
     """
+    check_rows(recipe)
     with together() as team:
 
         def ready() -> Recipe:
             prepare(recipe, data, workers)
-            return with_statistics(recipe, data)
+            return with_tasks(with_statistics(recipe, data), data)
 
         whole = team.first(ready)
         mixture = Mixture(mixture_config(whole, data), whole.train.agent.serializer())
@@ -110,6 +113,16 @@ def run(recipe: Recipe, folder: Path, data: Path, workers: int | None = None) ->
                     begin_with(agent, recipe.start)
 
             return loop.fit(whole.train, batches, folder, card, begin, team)
+
+
+def check_rows(recipe: Recipe) -> None:
+    """ValueError where the objective asks for rows of one task side by side, and the recipe gives others."""
+    needed, given = recipe.train.objective.build().rows_per_task, recipe.groups_per_task * recipe.rows_per_group
+    if needed and needed != given:
+        raise ValueError(
+            f"the objective asks for {needed} rows of each task, but `groups_per_task` * `rows_per_group` is {given}, "
+            "where 0 mixes tasks; set these, or `rows` of the objective"
+        )
 
 
 def begin_with(agent: Agent, start: str) -> list[str]:
@@ -149,7 +162,12 @@ def mixture_config(recipe: Recipe, data: Path) -> MixtureConfig:
         for name, weight in recipe.used.items()
     }
     return MixtureConfig(
-        sources=sources, length=recipe.train.agent.context, rows_per_group=recipe.rows_per_group, seed=recipe.train.seed
+        sources=sources,
+        length=recipe.train.agent.context,
+        rows_per_group=recipe.rows_per_group,
+        seed=recipe.train.seed,
+        tasks=recipe.train.agent.tasks,
+        groups_per_task=recipe.groups_per_task,
     )
 
 
@@ -163,6 +181,18 @@ def with_statistics(recipe: Recipe, data: Path) -> Recipe:
     statistics = fit_statistics([recipe.folder(name, data) for name in episodes])
     fitted = {name: dataclasses.replace(modality, statistics=statistics) for name, modality in empty.items()}
     agent = dataclasses.replace(agent, modalities={**agent.modalities, **fitted})
+    return dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, agent=agent))
+
+
+def with_tasks(recipe: Recipe, data: Path) -> Recipe:
+    """The recipe with the names of all its tasks in the agent's config, where some part knows tasks by number."""
+    agent = recipe.train.agent
+    asked = agent.decision is not None or agent.private is not None or recipe.train.objective.build().names_tasks
+    if agent.tasks or not asked:
+        return recipe
+    stores = {name: EpisodeStore(recipe.folder(name, data)) for name in recipe.used}
+    tasks = [task for name, store in stores.items() for task in chosen_tasks(store, recipe.tasks.get(name, ()), name)]
+    agent = dataclasses.replace(agent, tasks=tuple(dict.fromkeys(tasks)))
     return dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, agent=agent))
 
 

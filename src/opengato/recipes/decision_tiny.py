@@ -1,0 +1,17 @@
+"""decision-tiny: `tiny` that also names its task and what comes next (the decision loss).
+
+    opengato train decision-tiny
+
+Hardware: that of `tiny`, whose data it reads; about its time. Not trained and scored yet: see
+docs/ideas.md.
+"""
+
+from __future__ import annotations
+
+from opengato.recipes import ideas
+from opengato.train.run import Recipe
+
+
+def recipe() -> Recipe:
+    """The whole run."""
+    return ideas.decided()
