@@ -12,7 +12,7 @@ from opengato.evaluators.statistics import Interval
 LEFT, WIDTH, ROW, RIGHT = 250, 470, 26, 20  # pixels: labels, the axis, a row, room for the last number
 STEPS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 5.0)
 MOST_TICKS = 7
-LONGEST_LABEL = 38
+LONGEST_LABEL = 32
 NUM_COLOURS = 6
 STYLE = """
 :root { --c0: #285e8e; --c1: #c2703d; --c2: #3f7f4c; --c3: #8a5aa3; --c4: #9a7b2f; --c5: #b84a62; }

@@ -23,6 +23,7 @@ from opengato.agent.model import Agent
 from opengato.core.config import differences, to_json
 from opengato.data.loader import Loader, LoaderConfig
 from opengato.data.mixture import Mixture
+from opengato.data.store import read_manifest
 from opengato.evaluators import evaluate
 from opengato.evaluators.arena import RATES, Contestant, Entry, Suite
 from opengato.evaluators.jobs import in_processes
@@ -52,7 +53,8 @@ class Job:
     def settings(self) -> Figures:
         """All that its figures hang on, as JSON."""
         measured = {"tasks": self.suite.tasks, "settings": to_json(self.suite.settings)}
-        return json.loads(json.dumps({"recipe": to_json(self.recipe), **measured}))
+        stores = {name: read_manifest(path)["fingerprint"] for name, path in self.recipe.stores.items()}
+        return json.loads(json.dumps({"recipe": to_json(self.recipe), **measured, "data": stores}))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,7 +94,8 @@ def same_precision(contestants: Sequence[Contestant], folder: Path) -> list[Cont
     path = folder / PRECISION
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        write(path, str(resolve("auto", torch.device("cpu"))).removeprefix("torch."))
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        write(path, str(resolve("auto", device)).removeprefix("torch."))
     fastest = json.loads(path.read_text(encoding="utf-8"))
     found = []
     for contestant in contestants:
@@ -225,9 +228,9 @@ def validation_loss(agent: Agent, job: Job) -> float:
             objective.begin(agent)
         for batch in itertools.islice(loader.batches(), VALIDATION_BATCHES):
             if agent.backbone.causal:
-                found = {name: losses_N.tolist() for name, losses_N in agent.losses(batch).items()}
+                found = {name: losses_N.tolist() for name, losses_N in agent.losses(batch.to(agent.device)).items()}
             else:
-                found = {"objective": [float(objective(agent, batch)[0])]}
+                found = {"objective": [float(objective(agent, batch.to(agent.device))[0])]}
             for name, values in found.items():
                 nats.setdefault(name, []).extend(values)
     return sum(sum(found) / len(found) for found in nats.values()) / len(nats)
