@@ -5,8 +5,9 @@
 A point in a square of 400, two goals in sight, of which one pays and nobody says which; five actions (stay, 20 to
 either side); reward 1 within 50 of the right goal; episodes of 50 steps [Frans et al. 2017, arXiv:1710.09767, sec. 6.1,
 and their program]. Two sub-policies, a master that chooses every 10 steps. Sub-policies are learnt with the warm-up of
-the masters and without, with as many updates; then new masters learn new tasks over them, frozen. Published are curves
-and no numbers: what counts is which is above. Smaller than the authors' runs (their warm-up is 60 iterations).
+the masters; without it, with as many updates of their own; and without it, with as many iterations. Then new masters
+learn new tasks over them, frozen. Published are curves and no numbers: what counts is which is above. Smaller than the
+authors' runs (their warm-up is 60 iterations).
 Letters: G tasks, E episodes of each, F features, two coordinates X.
 """
 
@@ -84,25 +85,33 @@ def meta_test(subs: SubPolicies, iterations: int, config: Config, size: tuple[in
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
-    """With warm-up, without, and sub-policies that have learnt nothing."""
-    options = arguments(__doc__ or "", argv, rounds=60, warmup=6, joint=3, tasks=10, episodes=16, seed=0)
-    rounds, size, asked = options.rounds, (options.tasks, options.episodes), 10
+    """With warm-up, without it in two ways, and sub-policies that have learnt nothing; returns of each seed."""
+    options = arguments(__doc__ or "", argv, rounds=40, warmup=6, joint=3, tasks=10, episodes=16, seeds=3)
+    rounds, seeds, size, asked = options.rounds, options.seeds, (options.tasks, options.episodes), 10
     if options.quick:
-        rounds, size, asked = 1, (2, 2), 2
-    rates, figures = [], {}
-    for name, warmup in (("with warm-up", options.warmup), ("without", 0)):
-        config = Config(warmup=1 if options.quick and warmup else warmup, joint=options.joint, rate=1e-3)
-        subs, speed = meta_train(rounds, config, size, options.seed)
-        rates.append(Rate(name=name, unit="iterations/s", rounds=(speed,), cores=1.0))
-        returns = meta_test(subs, asked, config, (4 * size[0], size[1]), options.seed + 1)
-        figures[name] = [round(value, 3) for value in returns]
-        print(f"{name}: {figures[name]}", file=sys.stderr, flush=True)
-    torch.manual_seed(options.seed)
-    untrained = SubPolicies(lambda: network(len(MOVES)), SUBS)
-    returns = meta_test(untrained, asked, Config(), (4 * size[0], size[1]), options.seed + 1)
-    figures["untrained"] = [round(value, 3) for value in returns]
+        rounds, seeds, size, asked = 1, 1, (2, 2), 2
+    ways = {
+        "with warm-up": (options.warmup, options.joint),
+        "without, as many updates": (0, options.joint),
+        "without, as many iterations": (0, options.warmup + options.joint),
+        "untrained": (0, 0),
+    }
+    speeds: dict[str, list[float]] = {}
+    found: dict[str, list[list[float]]] = {name: [] for name in ways}
+    for seed in range(seeds):
+        for name, (warmup, joint) in ways.items():
+            config = Config(warmup=warmup, joint=joint, rate=1e-3)
+            subs, speed = meta_train(rounds if joint else 0, config, size, seed)
+            if joint:
+                speeds.setdefault(name, []).append(speed)
+            returns = meta_test(subs, asked, config, (4 * size[0], size[1]), 1000 + seed)
+            found[name].append([round(value, 3) for value in returns])
+            print(f"seed {seed}, {name}: {found[name][-1]}", file=sys.stderr, flush=True)
+    rates = [Rate(name=name, unit="iterations/s", rounds=tuple(each), cores=1.0) for name, each in speeds.items()]
     settings = {"rounds": rounds, "warm-up": options.warmup, "joint": options.joint, "tasks and episodes": size}
-    return report("moving_bandits", options, rates, figures={**settings, "return by iteration": figures})
+    last = {name: [returns[-1] for returns in each] for name, each in found.items()}
+    figures = {**settings, "last return of each seed": last, "returns by iteration": found}
+    return report("moving_bandits", options, rates, figures=figures)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 
 from opengato import recipes
 from opengato.core import config
-from opengato.core.config import choose, differences, from_json, override, plugin, plugins, to_json
+from opengato.core.config import choose, differences, from_json, override, plugin, plugins, renewed, to_json
 from opengato.train import optim
 from opengato.train.memory import on_meta
 from opengato.train.run import Recipe
@@ -27,6 +27,15 @@ def test_a_whole_recipe_survives_json(name: str) -> None:
     assert json.dumps(to_json(again)) == text
     on_meta(again.train.agent)  # some are larger than any machine
     assert json.loads(text)["train"]["agent"]["backbone"]["type"].startswith("backbones/")
+
+
+def test_what_an_earlier_version_wrote_gains_the_younger_fields() -> None:
+    whole = json.loads(json.dumps(to_json(recipes.load("tiny"))))
+    earlier = json.loads(json.dumps(whole))
+    del earlier["train"]["agent"]["private"], earlier["groups_per_task"]
+    assert renewed(earlier) == whole
+    earlier["train"]["steps"] += 1
+    assert renewed(earlier) != whole
 
 
 def test_an_unknown_recipe_suggests_the_near_one() -> None:

@@ -95,6 +95,11 @@ def from_json(data: Any, hint: Any = None) -> Any:
     return data
 
 
+def renewed(data: Any) -> Any:
+    """Configs as JSON that an earlier version wrote, with the fields that are younger, as this version writes them."""
+    return json.loads(json.dumps(to_json(from_json(data))))
+
+
 def differences(first: Any, second: Any, path: str = "") -> list[str]:
     """Where two configs as JSON differ: `["backbone.window: 256 and 128", ...]`."""
     if isinstance(first, dict) and isinstance(second, dict):

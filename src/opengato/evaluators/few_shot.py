@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from opengato.core.config import choose, from_json, to_json
+from opengato.core.config import choose, from_json, renewed, to_json
 from opengato.data.store import MANIFEST, EpisodeStore, StoreWriter, read_manifest
 from opengato.evaluators import evaluator_of, run_task
 from opengato.evaluators.contract import Settings
@@ -278,7 +278,7 @@ def read_results(folder: Path, config: Config, origins: dict[str, Any]) -> list[
     if not (folder / RESULTS).is_file():
         return []
     body = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
-    old, new = body["config"], json.loads(json.dumps(to_json(config)))
+    old, new = renewed(body["config"]), json.loads(json.dumps(to_json(config)))
     changed = [key for key in new if key not in MAY_CHANGE and old.get(key) != new[key]]
     for name, origin in body["starts"].items():
         if origins.setdefault(name, origin) != origin:

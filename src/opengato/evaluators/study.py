@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from opengato.core.config import to_json
+from opengato.core.config import renewed, to_json
 from opengato.evaluators import evaluate
 from opengato.evaluators.contract import Settings
 from opengato.evaluators.jobs import in_processes
@@ -143,7 +143,7 @@ def read_rows(study: Study, folder: Path) -> Rows:
     if not path.is_file():
         return []
     body = json.loads(path.read_text(encoding="utf-8"))
-    if body["settings"] != fingerprint(study):
+    if renewed(body["settings"]) != fingerprint(study):
         raise ValueError(f"{path} holds results of other settings than those of {study.name!r}; choose another folder")
     return body["rows"]
 

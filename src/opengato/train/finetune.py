@@ -22,7 +22,7 @@ from opengato.agent.files import WEIGHTS, find_agent, load_agent, save_agent
 from opengato.agent.model import Agent
 from opengato.agent.model import Config as AgentConfig
 from opengato.core.batch import PackedBatch
-from opengato.core.config import from_json, plugin, to_json
+from opengato.core.config import plugin, renewed, to_json
 from opengato.core.episode import ArraySpec, specs_from_json
 from opengato.core.serialize import Role, Serializer
 from opengato.data.loader import Loader, LoaderConfig
@@ -352,7 +352,7 @@ def keep_plan(folder: Path, config: Config, origin: dict[str, Any], data: dict[s
     path = folder / PLAN
     if path.is_file():
         begun = json.loads(path.read_text())
-        begun["settings"] = json.loads(json.dumps(to_json(from_json(begun["settings"]))))  # with what is younger
+        begun["settings"] = renewed(begun["settings"])
         if changed := [key for key in plan if begun.get(key) != plan[key]]:
             raise ValueError(
                 f"{str(folder)!r} holds a fine-tuning with other {' and '.join(changed)}; choose another folder "
