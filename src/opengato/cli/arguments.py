@@ -24,7 +24,7 @@ from opengato.cli.perceiver_arguments import (
     PerceiverMeasure,
     PerceiverTrain,
 )
-from opengato.cli.senses_arguments import Ask, Caption, Draw, Retrieve, Transcribe
+from opengato.cli.senses_arguments import Ask, Caption, Draw, Index, Retrieve, Search, Transcribe
 from opengato.cli.serving_arguments import Client, Serve
 
 
@@ -340,6 +340,8 @@ SECTIONS: dict[str, dict[str, tuple[type, str]]] = {
         "finetune": (Finetune, "opengato.cli.finetuning:finetune"),
         "few-shot": (FewShot, "opengato.cli.finetuning:few_shot"),
         "study": (StudyOf, "opengato.cli.studying:study"),
+        "index": (Index, "opengato.cli.indexing:index"),
+        "search": (Search, "opengato.cli.indexing:search"),
         "recipes ls": (RecipesLs, "opengato.cli.training:recipes_ls"),
         "recipes show": (RecipesShow, "opengato.cli.training:recipes_show"),
         "recipes cp": (RecipesCp, "opengato.cli.training:recipes_cp"),
