@@ -15,22 +15,27 @@ from opengato.data.documents import Document
 from opengato.data.packing import pack_documents
 from opengato.nn import spaces
 from tests.contracts.found import assert_survives_json, config_of, variants
-from tests.tiny import documents_of_all_kinds, tiny_agent, tiny_encoder, vector_config
+from tests.objectives.test_ctc import heard_by_an_encoder, recording
+from tests.tiny import documents_of_all_kinds, tiny_agent, tiny_encoder
 
 VARIANTS = variants("objectives")
+OF_SPEECH = ("ctc/alone",)  # what has nothing to learn from other documents
 # Heads of the agent that an objective asks for.
 HEADS = {"contrastive/vatt": spaces.Config(video="image", audio="state", text="text", fine=8, coarse=4)}
 
 
 def agent_for(variant: str, objective: Objective) -> Agent:
     """An agent whose trunk the objective can train, with the head that it needs."""
+    if variant in OF_SPEECH:
+        return heard_by_an_encoder()
     return tiny_agent() if objective.causal is not False else tiny_encoder(contrast=HEADS.get(variant))
 
 
-def packed() -> PackedBatch:
-    """Control, captions and text, a document a row."""
-    serializer = vector_config().serializer()
-    sequences = [serializer.episode(episode) for episode in documents_of_all_kinds()]
+def packed(variant: str, agent: Agent) -> PackedBatch:
+    """Control, captions and text, or recordings for an objective of speech, a document a row."""
+    heard = [recording("hello"), recording("so be it")]
+    episodes = heard if variant in OF_SPEECH else documents_of_all_kinds()
+    sequences = [agent.serializer.episode(episode) for episode in episodes]
     documents = [Document(sequence=sequence, source=0, episode=i) for i, sequence in enumerate(sequences)]
     return pack_documents(documents, max(map(len, documents)))
 
@@ -57,7 +62,8 @@ def test_config_survives_json(variant: str) -> None:
 def test_it_gives_a_loss_to_minimise_and_figures(variant: str) -> None:
     objective = config_of("objectives", variant).build()
     assert isinstance(objective, Objective)
-    agent, batch = agent_for(variant, objective).train(), packed()
+    agent = agent_for(variant, objective).train()
+    batch = packed(variant, agent)
     objective.begin(agent)
     before = content(batch)
     torch.manual_seed(0)
@@ -80,7 +86,8 @@ def test_it_gives_a_loss_to_minimise_and_figures(variant: str) -> None:
 def test_what_it_has_of_its_own_goes_through_a_file(variant: str) -> None:
     """Another one that takes its state goes on the same; so the loss and what follows a step depend on nothing else."""
     objectives = [config_of("objectives", variant).build() for _ in range(2)]
-    agent, batch = agent_for(variant, objectives[0]).train(), packed()
+    agent = agent_for(variant, objectives[0]).train()
+    batch = packed(variant, agent)
     beside = []
     for seed, objective in enumerate(objectives):
         torch.manual_seed(seed)
@@ -106,7 +113,8 @@ def test_what_it_has_of_its_own_goes_through_a_file(variant: str) -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_step_down_the_gradient_lowers_the_loss(variant: str) -> None:
     objective = config_of("objectives", variant).build()
-    agent, batch = agent_for(variant, objective), packed()
+    agent = agent_for(variant, objective)
+    batch = packed(variant, agent)
     objective.begin(agent)
     torch.manual_seed(0)
     loss, _ = objective(agent, batch)

@@ -19,6 +19,7 @@ class Finetune:
         opengato finetune tiny --data data/mine
         opengato finetune tiny --data data/mine --mode lora steps=300
         opengato finetune runs/tiny --data data/mine --replay data/tiny/babyai=0.2
+        opengato finetune runs/data2vec-sounds --data data/asterisk/train --spell
     """
 
     agent: Agent
@@ -31,8 +32,10 @@ class Finetune:
     """A store of old episodes and its share of all that is read, so that what they taught is not forgotten."""
     mode: Literal["full", "head", "lora"] = "full"
     """What is trained: everything, only the heads, or low-rank adapters beside the trunk's matrices."""
+    spell: Flag = False
+    """Teach it to spell what is said in recordings, letter by letter (CTC): a new head behind the trunk."""
     out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/AGENT-MODE)")] = None
-    """Where checkpoints, the log and the agent go."""
+    """Where checkpoints, the log and the agent go; with --spell by default runs/AGENT-spell."""
     dry_run: Flag = False
     """Only print every setting."""
 

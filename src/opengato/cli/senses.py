@@ -69,10 +69,9 @@ def transcribe(arguments: Transcribe) -> None:
             raise ValueError(f"{item.name} is no sound: it holds {NAMES[item.kind]}, of which nothing can be heard")
     agent = able_agent(arguments.agent, items)
     for item in items:
-        write(
-            heading(item, items),
-            agent.stream([item.value, arguments.instruction or speech.INSTRUCTION], arguments.length),
-        )
+        instruction = arguments.instruction or speech.INSTRUCTION
+        spelt = None if agent.writes or agent.ctc is None else [agent.spell(item.value)]
+        write(heading(item, items), spelt or agent.stream([item.value, instruction], arguments.length))
 
 
 def draw(arguments: Draw) -> None:

@@ -21,13 +21,14 @@ from opengato.agent.files import WEIGHTS, find_agent, load_agent, save_agent
 from opengato.agent.model import Agent
 from opengato.agent.model import Config as AgentConfig
 from opengato.core.batch import PackedBatch
-from opengato.core.config import plugin, to_json
+from opengato.core.config import from_json, plugin, to_json
 from opengato.core.episode import ArraySpec, specs_from_json
 from opengato.core.serialize import Role, Serializer
 from opengato.data.loader import Loader, LoaderConfig
 from opengato.data.mixture import Mixture, MixtureConfig, SourceConfig
 from opengato.data.store import EpisodeStore, sha256_file
 from opengato.nn import lora
+from opengato.nn.ctc import Config as CtcConfig
 from opengato.train import loop
 from opengato.train.distributed import Team, together
 from opengato.train.optim import Config as OptimConfig
@@ -40,6 +41,7 @@ PLAN = "finetune.json"
 MEASURED = "new to the agent, measured from these data"
 KEPT = "kept as the agent has them"
 RAW = "none, as the agent has learnt to read it without"
+HEAD = "ctc."  # begins the names of the weights of the head that spells
 SMALL = 50_000_000  # parameters; below, the rates of Gato's sizes hardly move a network
 
 
@@ -48,13 +50,15 @@ class Config:
     """How to fine-tune. The defaults are Gato's: Adam at a constant rate [Reed et al. 2022, arXiv:2205.06175, app. E].
 
     `mode`: `full` trains everything, `head` the heads, the tables tied to them and the trunk's last norm, `lora` the
-    `adapters` beside the trunk's matrices. A batch has `loader.groups * rows_per_group` rows.
+    `adapters` beside the trunk's matrices. `ctc` is a new head, which every mode trains. A batch has
+    `loader.groups * rows_per_group` rows.
     """
 
     mode: Mode = "full"
     objective: Any = field(default_factory=lambda: plugin("objectives", "next_token").Config())
     optim: OptimConfig = field(default_factory=lambda: constant_adam(1e-5))
     adapters: lora.Config = field(default_factory=lora.Config)
+    ctc: CtcConfig | None = None
     loader: LoaderConfig = field(default_factory=lambda: LoaderConfig(groups=8))
     rows_per_group: int = 8
     steps: int = 10_000
@@ -81,6 +85,13 @@ def defaults(num_parameters: int, mode: Mode = "full") -> Config:
         return Config(mode=mode, optim=constant_adam(1e-5 if mode == "full" else 1e-4))
     rate = 3e-4 if mode == "full" else 2e-3
     return Config(mode=mode, optim=constant_adam(rate), loader=LoaderConfig(groups=2), steps=1000)
+
+
+def to_spell(config: Config) -> Config:
+    """The same for learning to spell what is said, by a new head behind the trunk."""
+    return dataclasses.replace(
+        config, objective=plugin("objectives", "ctc/alone").Config(), ctc=CtcConfig(after_trunk=True)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +165,8 @@ def _finetune(start: Start, data: Data, config: Config, folder: Path, team: Team
     serializer = agent.serializer()
     for store in stores.values():
         check_readable(store, serializer)
+    if config.ctc is not None:
+        agent = dataclasses.replace(agent, ctc=config.ctc)
     if config.mode == "lora":
         agent = dataclasses.replace(agent, adapters=config.adapters)
     described = {path: describe_store(store, sources[path]) for path, store in stores.items()}
@@ -208,21 +221,32 @@ def _train(
 
 def trained_parameters(agent: Agent, mode: Mode) -> list[nn.Parameter]:
     """What a mode trains."""
+    spelling = [] if agent.ctc is None else list(agent.ctc.parameters())
     if mode == "full":
         return list(agent.parameters())
     if mode == "lora":
-        return lora.adapters(agent.backbone)
+        return [*lora.adapters(agent.backbone), *spelling]
     heads = [parameter for name in agent.modalities for parameter in agent.modality(name).head_parameters()]
-    return [*heads, *agent.backbone.final_parameters()]
+    return [*heads, *spelling, *agent.backbone.final_parameters()]
 
 
 def fill(agent: Agent, weights: Mapping[str, Tensor]) -> None:
-    """Give an agent the weights of one without adapters; its adapters stay as they are."""
-    missing, unknown = agent.load_state_dict(dict(weights), strict=False)
-    own = {id(parameter) for parameter in lora.adapters(agent.backbone)}
-    adapted = {name for name, parameter in agent.named_parameters() if id(parameter) in own}
-    assert set(missing) == adapted, missing
+    """Give an agent the weights of one without adapters; its adapters, and a head that is new, stay as they are.
+
+    A head that spells and is not like the new one is left.
+    """
+    own = agent.state_dict()
+    fitting = {n: weight for n, weight in weights.items() if not n.startswith(HEAD) or is_like(weight, own.get(n))}
+    missing, unknown = agent.load_state_dict(fitting, strict=False)
+    adapters = {id(parameter) for parameter in lora.adapters(agent.backbone)}
+    adapted = {name for name, parameter in agent.named_parameters() if id(parameter) in adapters}
+    assert {name for name in missing if not name.startswith(HEAD)} == adapted, missing
     assert not unknown, unknown
+
+
+def is_like(weight: Tensor, own: Tensor | None) -> bool:
+    """Whether one tensor can take the place of another."""
+    return own is not None and own.shape == weight.shape
 
 
 def merged(agent: Agent) -> Agent:
@@ -316,6 +340,7 @@ def keep_plan(folder: Path, config: Config, origin: dict[str, Any], data: dict[s
     path = folder / PLAN
     if path.is_file():
         begun = json.loads(path.read_text())
+        begun["settings"] = to_json(from_json(begun["settings"]))  # with the defaults of what is new since
         if changed := [key for key in plan if begun.get(key) != plan[key]]:
             raise ValueError(
                 f"{str(folder)!r} holds a fine-tuning with other {' and '.join(changed)}; choose another folder "
