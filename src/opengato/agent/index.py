@@ -19,10 +19,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from opengato.core.episode import MEDIA, Kind
+from opengato.core.serialize import TEXT
 
 FORMAT = "opengato index 1"
 PLACE = ".opengato/index.safetensors"  # in the folder; what begins with a dot is no part of the set
-KINDS: tuple[Kind, ...] = ("text", *MEDIA)
+KINDS: tuple[Kind, ...] = (TEXT.kind, *MEDIA)
 EXACT = 100_000  # vectors that are all compared
 PER_CELL = 128  # vectors of a cell, on average
 LOOKED_AT = 1 / 16  # of the cells, in a search that is not exact

@@ -20,6 +20,7 @@ from opengato.agent.index import KINDS, Entry, Index, Made, unit
 from opengato.agent.model import Agent
 from opengato.core.episode import Kind
 from opengato.core.media import file_kind
+from opengato.core.serialize import TEXT
 from opengato.data.store import sha256_file
 
 PASSAGE = 400  # characters at most of a text behind one vector
@@ -84,7 +85,7 @@ def made_by(name: str) -> Made:
 
 def inputs_of(path: Path, kind: Kind) -> tuple[tuple[int, ...], list[list[Any]]]:
     """Where each part of a file begins, and what an agent embeds of it; ValueError for a text without a word."""
-    if kind != "text":
+    if kind != TEXT.kind:
         return (0,), [[path.read_bytes()]]
     parts = passages(path.read_text(encoding="utf-8-sig"))
     if not parts:
