@@ -16,7 +16,7 @@ from opengato.data.packing import pack_documents
 from opengato.nn import spaces
 from tests.contracts.found import assert_survives_json, config_of, variants
 from tests.objectives.test_ctc import heard_by_an_encoder, recording
-from tests.tiny import documents_of_all_kinds, tiny_agent, tiny_encoder
+from tests.tiny import documents_of_all_kinds, tiny_agent, tiny_encoder, vector_config
 
 VARIANTS = variants("objectives")
 OF_SPEECH = ("ctc/alone",)  # what has nothing to learn from other documents
@@ -31,11 +31,12 @@ def agent_for(variant: str, objective: Objective) -> Agent:
     return tiny_agent() if objective.causal is not False else tiny_encoder(contrast=HEADS.get(variant))
 
 
-def packed(variant: str, agent: Agent) -> PackedBatch:
+def packed(variant: str = "next_token") -> PackedBatch:
     """Control, captions and text, or recordings for an objective of speech, a document a row."""
-    heard = [recording("hello"), recording("so be it")]
-    episodes = heard if variant in OF_SPEECH else documents_of_all_kinds()
-    sequences = [agent.serializer.episode(episode) for episode in episodes]
+    serializer, episodes = vector_config().serializer(), documents_of_all_kinds()
+    if variant in OF_SPEECH:
+        serializer, episodes = heard_by_an_encoder().serializer, [recording("hello"), recording("so be it")]
+    sequences = [serializer.episode(episode) for episode in episodes]
     documents = [Document(sequence=sequence, source=0, episode=i) for i, sequence in enumerate(sequences)]
     return pack_documents(documents, max(map(len, documents)))
 
@@ -62,8 +63,7 @@ def test_config_survives_json(variant: str) -> None:
 def test_it_gives_a_loss_to_minimise_and_figures(variant: str) -> None:
     objective = config_of("objectives", variant).build()
     assert isinstance(objective, Objective)
-    agent = agent_for(variant, objective).train()
-    batch = packed(variant, agent)
+    agent, batch = agent_for(variant, objective).train(), packed(variant)
     objective.begin(agent)
     before = content(batch)
     torch.manual_seed(0)
@@ -86,8 +86,7 @@ def test_it_gives_a_loss_to_minimise_and_figures(variant: str) -> None:
 def test_what_it_has_of_its_own_goes_through_a_file(variant: str) -> None:
     """Another one that takes its state goes on the same; so the loss and what follows a step depend on nothing else."""
     objectives = [config_of("objectives", variant).build() for _ in range(2)]
-    agent = agent_for(variant, objectives[0]).train()
-    batch = packed(variant, agent)
+    agent, batch = agent_for(variant, objectives[0]).train(), packed(variant)
     beside = []
     for seed, objective in enumerate(objectives):
         torch.manual_seed(seed)
@@ -113,8 +112,7 @@ def test_what_it_has_of_its_own_goes_through_a_file(variant: str) -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_step_down_the_gradient_lowers_the_loss(variant: str) -> None:
     objective = config_of("objectives", variant).build()
-    agent = agent_for(variant, objective)
-    batch = packed(variant, agent)
+    agent, batch = agent_for(variant, objective), packed(variant)
     objective.begin(agent)
     torch.manual_seed(0)
     loss, _ = objective(agent, batch)
