@@ -77,8 +77,9 @@ def test_every_option_is_explained(name: str, capsys: Output) -> None:
 def explanations(arguments: type) -> dict[str, str]:
     """The line below each field of a class of arguments; those of `Acting` where it is one of them."""
     text = Path(inspect.getfile(arguments)).read_text(encoding="utf-8")
-    body = text.split(f"class {arguments.__name__}:")[1].split("\n\n\n")[0]
-    found = dict(re.findall(r'^    (\w+): .*\n    """(.*)"""$', body, flags=re.MULTILINE))
+    body = re.split(rf"^class {arguments.__name__}\b.*:$", text, flags=re.MULTILINE)[1].split("\n\n\n")[0]
+    found = explanations(arguments.__base__) if arguments.__base__ not in (object, None) else {}
+    found |= dict(re.findall(r'^    (\w+): .*\n    """(.*)"""$', body, flags=re.MULTILINE))
     assert [*found] == [*inspect.signature(arguments).parameters]
     for name, parameter in inspect.signature(arguments).parameters.items():
         if "Acting" in str(parameter.annotation):

@@ -79,7 +79,7 @@ def test_a_real_agent_writes_the_same_with_and_without_the_command(agents: dict[
 
 def test_what_an_agent_lacks_is_named_with_what_it_has(agents: dict[str, str], capsys: Output) -> None:
     Path("a.wav").write_bytes(TONE)
-    Path("notes.md").write_text("# no")
+    Path("notes.rst").write_text("# no")
     said = wrong(capsys, "transcribe", "a.wav", "--agent", agents["seeing"])
     assert "has no sense for sounds (a.wav): it takes text, pictures" in said
     assert cli.main(["transcribe", "a.wav", "--agent", agents["more"], "--length", "2"]) == 0
@@ -90,7 +90,7 @@ def test_what_an_agent_lacks_is_named_with_what_it_has(agents: dict[str, str], c
     assert "is no sound: it holds pictures" in wrong(capsys, "transcribe", "sample:0", "--agent", agents["more"])
     assert "'gone.png' is no file" in wrong(capsys, "caption", "gone.png")
     assert "expected sample:0 to sample:" in wrong(capsys, "caption", "sample:x")
-    assert "'notes.md'" in wrong(capsys, "ask", "notes.md", "what?")
+    assert "'notes.rst'" in wrong(capsys, "ask", "notes.rst", "what?")
     assert "no file was named" in wrong(capsys, "caption")
 
 

@@ -20,7 +20,7 @@ from opengato.backbones import decoder, encoder
 from opengato.core.episode import ArraySpec, Episode, document, objects
 from opengato.core.sequence import TokenSequence
 from opengato.core.serialize import Serializer
-from opengato.modalities import image, shared, text
+from opengato.modalities import audio, image, shared, text, video
 from opengato.modalities.continuous import action, vector
 from opengato.modalities.continuous import tokens as numbers
 from opengato.modalities.discrete import tokens as ids
@@ -69,6 +69,17 @@ def vector_config(window: int = 48, sinks: int = 8) -> model.Config:
         backbone=trunk(window, sinks),
         context=64,
         num_local=16,
+    )
+
+
+def sensing_config() -> model.Config:
+    """The same, with a sense for sounds and one for films."""
+    config = vector_config()
+    film = video.Config(frames=2, patch=PATCH, max_side=4 * PATCH, most_frames=4)
+    return replace(
+        config,
+        modalities={**config.modalities, "sound": audio.Config(), "film": film},
+        routes={**config.routes, "observation/audio": "sound", "observation/video": "film"},
     )
 
 

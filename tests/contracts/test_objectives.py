@@ -15,27 +15,34 @@ from opengato.data.documents import Document
 from opengato.data.packing import pack_documents
 from opengato.nn import decision, spaces
 from tests.contracts.found import assert_survives_json, config_of, variants
+from tests.objectives.test_ctc import heard_by_an_encoder, recording
 from tests.tiny import documents_of_all_kinds, tiny_agent, tiny_encoder, vector_config
 
 VARIANTS = variants("objectives")
+OF_SPEECH = ("ctc/alone",)  # what has nothing to learn from other documents
 # Heads of the agent that an objective asks for.
 HEADS = {"contrastive/vatt": spaces.Config(video="image", audio="state", text="text", fine=8, coarse=4)}
 TASKS = tuple(dict.fromkeys(episode.task for episode in documents_of_all_kinds()))
+NUMBERS = {task: number for number, task in enumerate(TASKS)}
 
 
 def agent_for(variant: str, objective: Objective) -> Agent:
     """An agent whose trunk the objective can train, with the head that it needs."""
+    if variant in OF_SPEECH:
+        return heard_by_an_encoder()
     if objective.names_tasks:
         return tiny_agent(tasks=TASKS, decision=decision.Config())
     return tiny_agent() if objective.causal is not False else tiny_encoder(contrast=HEADS.get(variant))
 
 
-def packed(rows: int = 1) -> PackedBatch:
-    """Control, captions and text, a document in so many rows."""
-    serializer = vector_config().serializer()
+def packed(variant: str = "next_token", rows: int = 1) -> PackedBatch:
+    """Control, captions and text, or recordings for an objective of speech, a document in so many rows."""
+    serializer, episodes = vector_config().serializer(), documents_of_all_kinds()
+    if variant in OF_SPEECH:
+        serializer, episodes = heard_by_an_encoder().serializer, [recording("hello"), recording("so be it")]
     documents = [
-        Document(sequence=serializer.episode(episode), source=0, episode=i, task=TASKS.index(episode.task))
-        for i, episode in enumerate(documents_of_all_kinds())
+        Document(sequence=serializer.episode(episode), source=0, episode=i, task=NUMBERS.get(episode.task, -1))
+        for i, episode in enumerate(episodes)
         for _ in range(max(1, rows))
     ]
     return pack_documents(documents, max(map(len, documents)))
@@ -63,7 +70,7 @@ def test_config_survives_json(variant: str) -> None:
 def test_it_gives_a_loss_to_minimise_and_figures(variant: str) -> None:
     objective = config_of("objectives", variant).build()
     assert isinstance(objective, Objective)
-    agent, batch = agent_for(variant, objective).train(), packed(objective.rows_per_task)
+    agent, batch = agent_for(variant, objective).train(), packed(variant, objective.rows_per_task)
     objective.begin(agent)
     before = content(batch)
     torch.manual_seed(0)
@@ -86,7 +93,7 @@ def test_it_gives_a_loss_to_minimise_and_figures(variant: str) -> None:
 def test_what_it_has_of_its_own_goes_through_a_file(variant: str) -> None:
     """Another one that takes its state goes on the same; so the loss and what follows a step depend on nothing else."""
     objectives = [config_of("objectives", variant).build() for _ in range(2)]
-    agent, batch = agent_for(variant, objectives[0]).train(), packed(objectives[0].rows_per_task)
+    agent, batch = agent_for(variant, objectives[0]).train(), packed(variant, objectives[0].rows_per_task)
     beside = []
     for seed, objective in enumerate(objectives):
         torch.manual_seed(seed)
@@ -112,7 +119,7 @@ def test_what_it_has_of_its_own_goes_through_a_file(variant: str) -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_step_down_the_gradient_lowers_the_loss(variant: str) -> None:
     objective = config_of("objectives", variant).build()
-    agent, batch = agent_for(variant, objective), packed(objective.rows_per_task)
+    agent, batch = agent_for(variant, objective), packed(variant, objective.rows_per_task)
     objective.begin(agent)
     torch.manual_seed(0)
     loss, _ = objective(agent, batch)

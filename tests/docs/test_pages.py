@@ -146,6 +146,7 @@ def test_self_supervised(tmp_path: Path) -> None:
     cards = [json.loads((checkout / f"runs/{name}/agent/card.json").read_text()) for name in ("unlabelled", "labelled")]
     assert [card["tasks"] for card in cards] == [["probe/label-shapes"], ["label/shapes"]]
     assert cards[1]["from"] == {"name": "runs/unlabelled"}
+    assert "1.000  shapes/circle/000.png" in printed
 
 
 @pytest.mark.timeout(900)

@@ -68,7 +68,7 @@ class FakeAgent(ExpertPolicy):
         says: Callable[[Episode], str] = lambda _: "",
     ) -> None:
         super().__init__()
-        self.context = context
+        self.context, self.writes = context, True
         self.nats = nats
         self.says = says
         self.card = card or {"recipe": "fake", "tasks": []}

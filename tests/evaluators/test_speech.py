@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,6 +60,23 @@ def test_what_a_head_spells_is_counted_beside(prompts: Settings) -> None:
     result = run_task(Spelling(codec=ByteCodec()), TASK, prompts)
     assert result.figures["spelt"].value == pytest.approx((3 + 0 + 4) / 8)
     assert "spelt" not in run_task(FakeAgent(codec=ByteCodec()), TASK, prompts).figures
+
+
+def test_an_agent_that_cannot_write_spells(prompts: Settings) -> None:
+    class Deaf(FakeAgent):
+        ctc = "a head"
+
+        def spell(self, sound: bytes) -> str:
+            return "press one"
+
+        def answer(self, episode: Episode, max_new_tokens: int = 64) -> Any:
+            raise AssertionError("it cannot write")
+
+    agent = Deaf(codec=ByteCodec())
+    agent.writes = False
+    result = run_task(agent, TASK, prompts)
+    assert result.score.value == pytest.approx((1 + 2 + 4) / 8)
+    assert result.figures.keys() == {"character error rate"}
 
 
 def test_silence_is_wrong_in_every_word_and_chatter_in_more(prompts: Settings) -> None:

@@ -31,6 +31,13 @@ def test_temperature_zero_takes_the_best_in_any_shape() -> None:
     assert choose_ids(logits, Sampling(temperature=1.0, generator=generator())).shape == (2, 3)
 
 
+@pytest.mark.parametrize("temperature", [5e-324, 1e-300, 1e-38, 1e-7, 1e-5])
+def test_near_zero_it_takes_the_best_and_never_overflows(temperature: float) -> None:
+    logits = 80 * torch.randn(4, 7, generator=generator())
+    ids = choose_ids(logits, Sampling(temperature=temperature, top_p=0.9, generator=generator()))
+    assert torch.equal(ids, logits.argmax(-1))
+
+
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_draws_follow_the_softmax_at_a_temperature(temperature: float) -> None:
     expected = PROBABILITY ** (1 / temperature) / (PROBABILITY ** (1 / temperature)).sum()

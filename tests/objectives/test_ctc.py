@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from opengato.agent.inputs import read_as_seen
 from opengato.agent.model import Agent
+from opengato.agent.slots import slots_of
+from opengato.backbones import encoder as trunk
 from opengato.core.batch import PackedBatch
-from opengato.core.episode import Episode, document
+from opengato.core.episode import Episode, document, objects
 from opengato.core.media import wav
 from opengato.data.documents import Document
 from opengato.data.packing import pack_documents
@@ -22,9 +25,9 @@ from opengato.modalities.audio import encoder
 from opengato.nn import ctc as head
 from opengato.nn.ctc import ctc_loss
 from opengato.objectives import ctc, next_token
-from opengato.objectives.ctc import recordings
+from opengato.objectives.ctc import alone, recordings
 from opengato.sources.speech import INSTRUCTION
-from tests.tiny import caption_episode, vector_config
+from tests.tiny import caption_episode, sharpen, vector_config
 
 RATE = 8000
 FRONT = Front(rate=RATE, window=200, hop=80, mels=16, frames=8, context=2, seconds=4)
@@ -122,3 +125,61 @@ def test_without_a_head_it_says_what_to_do_and_without_recordings_it_needs_none(
     assert torch.equal(ctc.Config().build()(agent, plain)[0], next_token.Config().build()(agent, plain)[0])
     with pytest.raises(ValueError, match="no head to spell"):
         agent.spell(b"")
+
+
+# Behind the trunk
+
+
+def heard_by_an_encoder(**changes: object) -> Agent:
+    """Its trunk sees both ways, and its head reads what that makes of a sound."""
+    both = trunk.Config(width=32, depth=2, heads=4, hidden=48)
+    return spelling_agent(backbone=both, ctc=head.Config(steps=2, after_trunk=True), **changes)
+
+
+def test_behind_the_trunk_a_sound_is_read_alone() -> None:
+    """Neither its words, which the trunk would see, nor its neighbours, nor the instruction are read with it."""
+    agent = heard_by_an_encoder().eval()
+    sharpen(agent.backbone)
+    episode = recording("hello")
+    lied = dataclasses.replace(episode, actions={"text": objects(["olleh"])})
+    sound = episode.observations["audio"][0]
+    slots = slots_of([read_as_seen(agent, [sound])], agent.device)
+    x_BTD = agent.embed_slots(slots.payload, slots.slot_N, slots.local_BT)
+    with torch.no_grad():
+        expected = agent.spelling(x_BTD, slots.slot_N["sound"], slots.places)
+        for told in (episode, lied):
+            batch = packed(agent, [recording("so be it"), told, caption_episode()])
+            (slot_N,) = [slot_N for slot_N, text in recordings(agent.serializer, batch, INSTRUCTION) if "o" in text][1:]
+            x_BTD = agent.embed_slots(batch.payload, batch.slot_N, batch.local_BT)
+            log_p = agent.spelling(x_BTD, slot_N, (batch.document_BT, batch.position_BT, batch.prompt_BT))
+            torch.testing.assert_close(log_p, expected, atol=2e-4, rtol=1e-4)
+
+
+def test_an_encoder_learns_to_spell_from_scratch() -> None:
+    agent = heard_by_an_encoder().train()
+    words = ["cab", "fade", "bead"]
+    batch = packed(agent, [recording(word) for word in words], length=128)
+    objective = alone.Config().build()
+    assert objective.terms(batch) == 3
+    before = {name: weight.clone() for name, weight in agent.backbone.state_dict().items()}
+    optimizer = torch.optim.Adam(agent.parameters(), lr=3e-3)
+    for _ in range(150):
+        loss, figures = objective(agent, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert figures == {"loss/spelling": pytest.approx(float(loss.detach())), "recordings": 3.0}
+    assert figures["loss/spelling"] < 0.2
+    assert all(not torch.equal(weight, before[name]) for name, weight in agent.backbone.state_dict().items())
+    assert [agent.eval().spell(recording(word).observations["audio"][0]) for word in words] == words
+
+
+def test_spelling_alone_needs_a_head_behind_the_trunk_and_nothing_else() -> None:
+    agent = heard_by_an_encoder()
+    loss, figures = alone.Config().build()(agent, packed(agent, [caption_episode()]))
+    assert (float(loss.detach()), figures) == (0.0, {"recordings": 0.0})
+    loss.backward()
+    for other in (spelling_agent(), spelling_agent(ctc=None)):
+        with pytest.raises(ValueError, match="no head behind its trunk"):
+            alone.Config().build()(other, packed(other, [recording("hello")]))
+    assert alone.Config().instruction == INSTRUCTION

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import pytest
+import torch
 
 pytest.importorskip("uvicorn")
 
@@ -21,6 +22,7 @@ from opengato.serve.config import Config
 from opengato.serve.server import Server, address_of, listen
 from opengato.serve.service import Service, rows_of
 from tests.serve.asking import Running
+from tests.tiny import sensing_config
 
 Routes = Callable[[Service], Sequence[BaseRoute]]
 Serving = Callable[..., contextlib.AbstractContextManager[Running]]
@@ -64,6 +66,14 @@ def running(agent: Agent, routes: Routes = lambda _: (), **settings: Any) -> Gen
 def server(tiny: Agent) -> Generator[Running]:
     """One that all tests share which ask nothing unusual of it."""
     with running(tiny) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def sensing() -> Generator[Running]:
+    """One of an agent that hears and sees films, and has learnt nothing."""
+    torch.manual_seed(0)
+    with running(sensing_config().build().eval()) as found:
         yield found
 
 

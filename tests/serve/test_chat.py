@@ -17,11 +17,12 @@ from PIL import Image
 
 from opengato.agent.model import Agent
 from opengato.agent.policy import AgentPolicy
+from opengato.core.film import write_film
 from opengato.envs import find_task
 from opengato.evaluators.heldout import held_out_pictures
 from opengato.serve.config import Config
 from opengato.serve.engine import Act, Begin
-from opengato.serve.media import sound
+from opengato.serve.media import film, sound
 from opengato.serve.refused import Refused
 from opengato.serve.service import Service, rows_of
 from opengato.sources.answers import dialogue
@@ -210,6 +211,41 @@ def test_sounds_are_looked_at_before_the_model_is_asked() -> None:
         with pytest.raises(Refused, match=says) as found:
             sound(data, "x", 1.0)
         assert found.value.status == status
+
+
+def test_films_are_looked_at_before_the_model_is_asked(server: Running) -> None:
+    pytest.importorskip("av")
+    frames = np.random.default_rng(0).integers(0, 255, (8, 32, 48, 3)).astype(np.uint8)
+    short = write_film(frames, 4)
+    assert film(short, "x", Config(max_film_seconds=2)) == short
+    cases: list[tuple[bytes, dict[str, Any], int, str]] = [
+        (short, {"max_film_seconds": 1.0}, 413, "longer than 1 s"),
+        (short, {"max_pixels": 1000}, 413, "48 x 32 pixels, allowed are 1000"),
+        (short[: len(short) // 3], {}, 400, "cannot be decoded"),
+        (wav(0.5), {}, 400, "kind audio"),
+        (b"\0\0\0\x18ftypisom", {}, 400, "cannot be decoded"),
+    ]
+    for data, settings, status, says in cases:
+        with pytest.raises(Refused, match=says) as found:
+            film(data, "x", Config(**settings))
+        assert found.value.status == status
+    part = {"type": "video_url", "video_url": {"url": url_of(short, "video/mp4")}}
+    error = error_of(server.post(CHAT, {"messages": user([part])}), 400)
+    assert (error["param"], "no sense for films" in error["message"]) == ("messages[0].content[0]", True)
+    error = error_of(server.post(CHAT, {"messages": user([{"type": "video_url", "video_url": {}}])}), 400)
+    assert error["param"] == "messages[0].content[0].video_url.url"
+
+
+def test_who_sees_films_is_shown_one(sensing: Running) -> None:
+    """The answer is that of the agent itself to the same film."""
+    frames = np.random.default_rng(0).integers(0, 255, (8, 32, 48, 3)).astype(np.uint8)
+    data = write_film(frames, 4)
+    part = {"type": "video_url", "video_url": {"url": url_of(data, "video/mp4")}}
+    words = {"type": "text", "text": "what happens?"}
+    body = {"messages": user([part, words]), "temperature": 0, "max_tokens": 6}
+    answer = sensing.post(CHAT, body).json()["choices"][0]["message"]["content"]
+    assert answer == sensing.service.agent.generate([data, "what happens?"], max_new_tokens=6)
+    assert sensing.post("/v1/embeddings", {"input": [[part]]}).status_code == 200
 
 
 def test_a_text_nobody_reads_any_more_is_not_written_on(serving: Serving) -> None:

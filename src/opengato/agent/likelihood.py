@@ -117,14 +117,18 @@ def in_spaces(agent: Agent, spaces: CommonSpaces, sequence: TokenSequence) -> np
     return spaces.joined(found).cpu().numpy()
 
 
+@torch.inference_mode()
 def spell(agent: Agent, sound: bytes) -> str:
     """The best class of each moment of a sound, as letters [Graves et al. 2006, sec. 3.2, best path decoding]."""
     if agent.ctc is None:
-        raise ValueError("this agent has no head to spell what is said; train one with `ctc` (objective `ctc`)")
+        raise ValueError(
+            "this agent has no head to spell what is said; train one with `ctc` (objectives `ctc`, `ctc/alone`), or "
+            "fine-tune one with: opengato finetune AGENT --spell"
+        )
     slots = slots_of([read_as_seen(agent, [sound])], agent.device)
     x_BTD = agent.embed_slots(slots.payload, slots.slot_N, slots.local_BT)
     slot_N = slots.slot_N[agent.config.routes["observation/audio"]]
-    return spelt(agent.ctc(x_BTD[0, slot_N]).argmax(-1).tolist())
+    return spelt(agent.spelling(x_BTD, slot_N, slots.places).argmax(-1).tolist())
 
 
 def _hidden(agent: Agent, sequences: list[TokenSequence]) -> tuple[Slots, Tensor]:

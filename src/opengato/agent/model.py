@@ -1,6 +1,7 @@
 """The agent: embed each modality into its slots, run the trunk, let each modality's head read its slots.
 
-Letters: B rows, T slots, S all slots of a batch, N positions of one modality, P its payload row, D width.
+Letters: B rows, T slots, S all slots of a batch, N positions of one modality, P its payload row, D width, J moments of
+all sounds, V classes of a CTC head.
 """
 
 from __future__ import annotations
@@ -48,8 +49,9 @@ class Config:
     of an action are then predicted given the past but not one another, all in one pass [Reed et al. 2022, app. G].
     `adapters` beside the trunk's matrices are those of a fine-tuning under way. `contrast` is the head that makes
     vectors for retrieval, where there is one (objective `contrastive`), or the common spaces of several senses; `ctc`
-    the one that spells what is said in a recording (objective `ctc`). `tasks` are those that parts of the agent know by
-    their number; a run fills them in where `decision` (objective `decision`), `private` or the objective asks for them.
+    the one that spells what is said in a recording (objectives `ctc` and `ctc/alone`). `tasks` are those that parts of
+    the agent know by their number; a run fills them in where `decision` (objective `decision`), `private` or the
+    objective asks for them.
     """
 
     modalities: dict[str, Any]
@@ -112,6 +114,11 @@ class Agent(nn.Module):
     @property
     def num_parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters()) + num_int8(self)
+
+    @property
+    def writes(self) -> bool:
+        """Whether it can go on with a text: a trunk that sees what comes after a slot cannot."""
+        return self.backbone.causal
 
     @property
     def device(self) -> torch.device:
@@ -190,6 +197,19 @@ class Agent(nn.Module):
                 read_ND = self.for_head(h_SD[before_N], name, None if task_S is None else task_S[before_N])
                 losses[name] = self.modality(name).loss(read_ND, rows_NP[target_N])
         return losses
+
+    def spelling(self, x_BTD: Tensor, slot_N: Tensor, places: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        """log p (J, V) of the CTC head at the flat slots of sounds; `places` are what the trunk asks about all slots.
+
+        Behind the trunk, a sound is all that its slots see there: neither an instruction nor what was said in it.
+        """
+        assert self.ctc is not None, "an agent without a head was asked to spell"
+        if self.ctc.after_trunk:
+            document_BT, position_BT, prompt_BT = places
+            alone_S = torch.full_like(document_BT, -1).flatten()
+            alone_S[slot_N] = document_BT.flatten()[slot_N]
+            x_BTD = self.backbone(x_BTD, alone_S.view_as(document_BT), position_BT, prompt_BT)
+        return self.ctc(x_BTD.flatten(0, 1)[slot_N])
 
     def policy(
         self,

@@ -32,7 +32,7 @@ DONE, FAILED, WRONG_USE, STOPPED, NO_READER = 0, 1, 2, 130, 141
 GROUPS = sorted({name.split()[0] for name in COMMANDS if " " in name})
 HELP = ("-h", "--help", "help")
 SETTING = re.compile(r"[A-Za-z_][\w./-]*=")
-TAKE_SETTINGS = ("train", "finetune", "few-shot", "perceiver train")
+TAKE_SETTINGS = ("train", "pretrain", "finetune", "few-shot", "perceiver train")
 TAKE_STORES = ("--data", "--replay")
 # What a user can put right: a wrong value, a folder that is not there, a file that is in the way.
 USER_ERRORS = (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError)

@@ -25,7 +25,7 @@ from opengato.cli.perceiver_arguments import (
     PerceiverMeasure,
     PerceiverTrain,
 )
-from opengato.cli.senses_arguments import Ask, Caption, Draw, Retrieve, Transcribe
+from opengato.cli.senses_arguments import Ask, Caption, Draw, Index, Retrieve, Search, Transcribe
 from opengato.cli.serving_arguments import Client, Serve
 
 
@@ -185,6 +185,18 @@ class Train:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Pretrain(Train):
+    """Train a recipe that needs no labels, for other trainings to begin with. It is `train` by the name of its use.
+
+    `start=FOLDER` lets a recipe begin with what was learnt, `opengato finetune` goes on from it.
+
+    For example:
+        opengato pretrain data2vec-sounds
+        opengato pretrain data2vec-pictures train.steps=500 --out runs/short
+    """
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Tasks:
     """The control tasks: instruction, longest episode, expert, and what random actions and the expert achieve.
 
@@ -329,6 +341,8 @@ SECTIONS: dict[str, dict[str, tuple[type, str]]] = {
         "ask": (Ask, "opengato.cli.senses:ask"),
         "transcribe": (Transcribe, "opengato.cli.senses:transcribe"),
         "retrieve": (Retrieve, "opengato.cli.senses:retrieve"),
+        "index": (Index, "opengato.cli.indexing:index"),
+        "search": (Search, "opengato.cli.indexing:search"),
         "draw": (Draw, "opengato.cli.senses:draw"),
         "serve": (Serve, "opengato.cli.serving:serve"),
         "client": (Client, "opengato.cli.serving:client"),
@@ -339,6 +353,7 @@ SECTIONS: dict[str, dict[str, tuple[type, str]]] = {
     },
     "Make an agent": {
         "train": (Train, "opengato.cli.training:train"),
+        "pretrain": (Pretrain, "opengato.cli.training:train"),
         "finetune": (Finetune, "opengato.cli.finetuning:finetune"),
         "few-shot": (FewShot, "opengato.cli.finetuning:few_shot"),
         "study": (StudyOf, "opengato.cli.studying:study"),

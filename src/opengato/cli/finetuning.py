@@ -28,8 +28,10 @@ def finetune(arguments: Finetune) -> None:
     if arguments.meta:
         adapt(start, arguments)
         return
-    config = override(tuning.defaults(start.num_parameters, arguments.mode), list(arguments.settings))
-    config = dataclasses.replace(config, mode=arguments.mode)
+    config = tuning.defaults(start.num_parameters, arguments.mode)
+    if arguments.spell:
+        config = tuning.to_spell(config)
+    config = dataclasses.replace(override(config, list(arguments.settings)), mode=arguments.mode)
     if arguments.dry_run:
         for path, value in settings(config):
             print(f"{path} = {value}")
@@ -38,7 +40,9 @@ def finetune(arguments: Finetune) -> None:
         raise ValueError("name at least one store of new episodes: --data FOLDER; `opengato collect` makes one")
     data = dict(store_and_weight(word) for word in arguments.data)
     replay = dict(share_of_old(word) for word in arguments.replay)
-    out = arguments.out or Path("runs") / f"{Path(arguments.agent).name}-{arguments.mode}"
+    out = (
+        arguments.out or Path("runs") / f"{Path(arguments.agent).name}-{'spell' if arguments.spell else arguments.mode}"
+    )
     try:
         agent = tuning.finetune(start, data, config, out, replay, tell=lambda line: print(line, file=sys.stderr))
     except SystemExit:  # a signal, after a checkpoint

@@ -20,6 +20,7 @@ class Finetune:
         opengato finetune tiny --data data/mine --mode lora steps=300
         opengato finetune runs/tiny --data data/mine --replay data/tiny/babyai=0.2
         opengato finetune runs/maml-tiny --data data/mine --meta steps=1,5,10
+        opengato finetune runs/data2vec-sounds --data data/asterisk/train --spell
     """
 
     agent: Agent
@@ -34,8 +35,10 @@ class Finetune:
     """What is trained: everything, heads, low-rank adapters beside the trunk's matrices, or parts of each new task."""
     meta: Flag = False
     """Adapt to each task of the data by 1, 5 and 10 steps of plain gradient descent, as after meta-training."""
+    spell: Flag = False
+    """Teach it to spell what is said in recordings, letter by letter (CTC): a new head behind the trunk."""
     out: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: runs/AGENT-MODE)")] = None
-    """Where checkpoints, the log and the agent go."""
+    """Where checkpoints, the log and the agent go; with --spell by default runs/AGENT-spell."""
     dry_run: Flag = False
     """Only print every setting."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opengato.agent.files import load_agent
+from opengato.agent.indexing import made_by
 from opengato.agent.policy import AgentPolicy
 from opengato.cli.arguments import Demo
 from opengato.evaluators.attention_map import attention_map
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 SEATS = 8  # who looks on at once: each may have three environments
 LOOK_SECONDS = 0.5
+MAP_EPISODES = 12  # of each task on the map: a minute or two on two cores
 
 
 def serve_page(arguments: Demo) -> None:
@@ -45,9 +47,8 @@ def serve_page(arguments: Demo) -> None:
     print(f"\nThe live page: {address}   (Ctrl-C ends)", flush=True)
     if sys.stdout.isatty() and has_screen():
         threading.Timer(LOOK_SECONDS, webbrowser.open, (address,)).start()
-    Server(service, page_routes(service, exhibits_of(arguments.out, arguments.data, arguments.runs))).run(
-        sockets=[listening]
-    )
+    exhibits = exhibits_of(arguments.out, arguments.data, arguments.runs, arguments.model)
+    Server(service, page_routes(service, exhibits)).run(sockets=[listening])
 
 
 def listen_somewhere(config: Config) -> socket.socket:
@@ -60,17 +61,24 @@ def listen_somewhere(config: Config) -> socket.socket:
         return listen(dataclasses.replace(config, port=0))
 
 
-def exhibits_of(out: Path, data: Path, runs: Path) -> Exhibits:
-    """What the page shows: the shipped held-out pictures, the report in `out`, the stores and runs of this machine."""
-    from opengato.serve.page.exhibits import Exhibits
+def exhibits_of(out: Path, data: Path, runs: Path, model: str) -> Exhibits:
+    """What the page shows: the shipped held-out pictures, the report in `out`, the stores and runs of this machine.
 
-    pictures = [picture for task in held_out_tasks("caption") for picture in held_out_pictures(task)]
+    The map of tasks lies beside the report, one for each set of weights.
+    """
+    from opengato.serve.page.exhibits import Chart, Exhibits
+
+    pictures = [shown for task in held_out_tasks("caption") for shown in held_out_pictures(task)]
+    picture = out / f"map-{made_by(model).weights[:12]}.png"
+    command = (sys.executable, "-m", "opengato", "analyse", "embeddings", model, "--episodes", str(MAP_EPISODES))
+    command = (*command, "--out", str(picture))
     return Exhibits(
         pictures=pictures,
         look=lambda agent, picture, instruction, layer: attention_map(agent, picture, instruction, layer),
         report=out,
         stores=(held_out_folder(), data),
         runs=runs,
+        chart=Chart(file=picture.with_suffix(".json"), command=command),
     )
 
 

@@ -13,11 +13,12 @@ import torch
 from PIL import Image
 
 from opengato.agent.files import load_agent
+from opengato.agent.indexing import listed as files_of
 from opengato.agent.model import Agent
 from opengato.cli.agents import ACTING_THREADS
 from opengato.cli.senses_arguments import Ask, Caption, Draw, Retrieve, Transcribe
-from opengato.core.episode import MEDIA, Kind
-from opengato.core.media import media_kind
+from opengato.core.episode import Kind
+from opengato.core.media import TEXT_SUFFIXES, media_kind
 from opengato.core.picture import decoded
 from opengato.evaluators.heldout import held_out_pictures, held_out_tasks
 from opengato.sources import pictures, speech
@@ -68,10 +69,9 @@ def transcribe(arguments: Transcribe) -> None:
             raise ValueError(f"{item.name} is no sound: it holds {NAMES[item.kind]}, of which nothing can be heard")
     agent = able_agent(arguments.agent, items)
     for item in items:
-        write(
-            heading(item, items),
-            agent.stream([item.value, arguments.instruction or speech.INSTRUCTION], arguments.length),
-        )
+        instruction = arguments.instruction or speech.INSTRUCTION
+        spelt = None if agent.writes or agent.ctc is None else [agent.spell(item.value)]
+        write(heading(item, items), spelt or agent.stream([item.value, instruction], arguments.length))
 
 
 def draw(arguments: Draw) -> None:
@@ -163,7 +163,7 @@ def read_item(word: str) -> Item:
     path = Path(word).expanduser()
     if not path.is_file():
         raise ValueError(f"{word!r} is no file; expected the path of a picture, a sound or a film, or {SAMPLE}0")
-    if path.suffix.lower() == ".txt":
+    if path.suffix.lower() in TEXT_SUFFIXES:
         return Item(word, "text", path.read_text(encoding="utf-8").strip())
     data = path.read_bytes()
     try:
@@ -184,19 +184,8 @@ def listed(folder: str) -> Iterator[Item]:
     if folder == SAMPLES and not Path(folder).exists():
         yield from shipped_samples()
         return
-    if not Path(folder).expanduser().is_dir():
-        raise ValueError(f"{folder!r} is no folder; expected one with files in it, or {SAMPLES!r}")
-    for path in sorted(Path(folder).expanduser().rglob("*")):
-        if not path.is_file() or any(part.startswith(".") for part in path.parts[1:]):
-            continue
-        with path.open("rb") as file:
-            begun = file.read(256)
-        try:
-            known = path.suffix.lower() == ".txt" or media_kind(begun) in MEDIA
-        except ValueError:
-            continue
-        if known:
-            yield read_item(str(path))
+    for found in files_of(Path(folder).expanduser()):
+        yield read_item(str(found.path))
 
 
 def heading(item: Item, items: list[Item]) -> str:

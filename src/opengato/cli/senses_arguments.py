@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -13,6 +13,7 @@ from opengato.cli.argument_types import Flag
 Files = Annotated[tuple[str, ...], Positional, arg(metavar="FILE ...")]
 File = Annotated[str, Positional, arg(metavar="FILE")]
 Model = Annotated[str, arg(metavar="AGENT")]
+IndexFile = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: .opengato/ in the folder)")]
 Instruction = Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="(default: as in training)")]
 
 
@@ -128,5 +129,56 @@ class Retrieve:
     """A shipped agent, or the folder of an agent, a checkpoint or a run."""
     top: int = 5
     """How many to show."""
+    json: Flag = False
+    """Print as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Index:
+    """Keep vectors of all texts, pictures, sounds and films of a folder, to be searched by `opengato search`.
+
+    The same command again reads only what is new or has changed, and goes on where it was broken off. A text has a
+    vector for each passage.
+
+    For example:
+        opengato index pictures/
+        opengato index archive/ --agent runs/mine --file archive.safetensors
+    """
+
+    folder: Annotated[str, Positional, arg(metavar="FOLDER")]
+    """What to read, folders within it included."""
+    agent: Model = "tiny"
+    """A shipped agent, or the folder of an agent, a checkpoint or a run."""
+    file: IndexFile = None
+    """Where the index goes."""
+    json: Flag = False
+    """Print what was done as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Search:
+    """Find what is most like words or a file, in a folder that `opengato index` has read.
+
+    For example:
+        opengato search pictures/ "red panda"
+        opengato search archive/ panda.png --kind audio --page out/found.html
+    """
+
+    folder: Annotated[str, Positional, arg(metavar="FOLDER")]
+    """The folder with the index."""
+    query: Annotated[str, Positional, arg(metavar="QUERY")]
+    """Words, or the path of a picture, a sound, a film or a text."""
+    agent: Annotated[str | None, arg(metavar="AGENT", help_behavior_hint="(default: who made the index)")] = None
+    """The agent that made the index, where it lies elsewhere by now."""
+    file: IndexFile = None
+    """The index."""
+    kind: Annotated[Literal["text", "image", "audio", "video"] | None, arg(help_behavior_hint="(default: all)")] = None
+    """Only files of one kind."""
+    top: int = 10
+    """How many to show."""
+    exact: Flag = False
+    """Compare with all of a large index, not only with what lies near."""
+    page: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
+    """Write a page (.html) that shows what was found."""
     json: Flag = False
     """Print as JSON."""

@@ -36,6 +36,8 @@ _PREFIXES: tuple[tuple[bytes, Kind], ...] = (
 )
 _RIFF: dict[bytes, Kind] = {b"WAVE": "audio", b"AVI ": "video", b"WEBP": "image"}
 _SOUND_BRANDS = (b"M4A ", b"M4B ")
+HEAD = 256  # bytes that tell a format
+TEXT_SUFFIXES = (".txt", ".md")
 
 
 def media_kind(data: bytes) -> Kind:
@@ -55,6 +57,18 @@ def media_kind(data: bytes) -> Kind:
         f"{len(data)} bytes that begin with {data[:12]!r} are no picture, sound or film of a known format; expected "
         "PNG, JPEG, GIF, WebP, BMP, TIFF, WAV, FLAC, OGG, MP3, M4A, MP4, WebM, AVI or MPEG"
     )
+
+
+def file_kind(path: Path) -> Kind | None:
+    """The kind of a file, by its first bytes or, of a text, by its name; None for any other."""
+    if path.suffix.lower() in TEXT_SUFFIXES:
+        return "text"
+    with path.open("rb") as file:
+        begun = file.read(HEAD)
+    try:
+        return media_kind(begun)
+    except ValueError:
+        return None
 
 
 def wav(samples: np.ndarray, rate: int) -> bytes:

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from opengato.core.episode import ArraySpec
 from opengato.core.serialize import Codec
 
+COLDEST = 1e-6  # a temperature at which what is worse by 0.0001 comes once in e^100 draws
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sampling:
@@ -38,6 +40,11 @@ class Sampling:
                 f"received temperature={self.temperature}, top_p={self.top_p}, top_k={self.top_k}; expected a "
                 "temperature of 0 or more, a top_p in [0, 1], and a top_k of at least 1 or None"
             )
+
+    @property
+    def takes_best(self) -> bool:
+        """Whether nothing is drawn: at 0, and so near it that logits divided by it would overflow."""
+        return self.temperature < COLDEST
 
 
 class Modality(nn.Module, ABC):

@@ -22,9 +22,13 @@ CLASSES = 257
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
-    """A position is `steps` moments: of 12.5 positions a second 50 moments, more than anyone says bytes."""
+    """A position is `steps` moments: of 12.5 positions a second 50 moments, more than anyone says bytes.
+
+    The head reads the vectors of sounds before the trunk or, `after_trunk`, what the trunk makes of a sound alone.
+    """
 
     steps: int = 4
+    after_trunk: bool = False
 
     def __post_init__(self) -> None:
         if self.steps < 1:
@@ -39,7 +43,7 @@ class CtcHead(nn.Module):
 
     def __init__(self, config: Config, width: int):
         super().__init__()
-        self.steps = config.steps
+        self.steps, self.after_trunk = config.steps, config.after_trunk
         self.project = nn.Linear(width, config.steps * CLASSES)
 
     def forward(self, x_ND: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ def choose_ids(logits_V: Tensor, sampling: Sampling) -> Tensor:
     """
     if sampling.upward:
         logits_V = logits_V + sampling.upward * torch.linspace(0, 1, logits_V.shape[-1], device=logits_V.device)
-    if sampling.temperature <= 0:
+    if sampling.takes_best:
         return logits_V.argmax(-1)
     probability_V = torch.softmax(logits_V.float() / sampling.temperature, -1)
     if sampling.top_k is not None and sampling.top_k < probability_V.shape[-1]:

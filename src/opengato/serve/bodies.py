@@ -20,7 +20,7 @@ Values = Annotated[
         description="The fields of the task, as `GET /v1/tasks` lists them: numbers, nested lists, texts, data URLs."
     ),
 ]
-PART_TYPES = ("text", "image_url", "input_audio")
+PART_TYPES = ("text", "image_url", "input_audio", "video_url")
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -103,7 +103,7 @@ class TextPart(Theirs):
 
 
 class Url(Theirs):
-    """`data:image/png;base64,...`: nothing is fetched."""
+    """`data:image/png;base64,...`, or of a film `data:video/mp4;base64,...`: nothing is fetched."""
 
     url: str
 
@@ -129,7 +129,14 @@ class SoundPart(Theirs):
     input_audio: Sound
 
 
-Part = Annotated[TextPart | PicturePart | SoundPart, Field(discriminator="type")]
+class FilmPart(Theirs):
+    """A film of a message; OpenAI has none, other servers that speak its language take it so."""
+
+    type: Literal["video_url"]
+    video_url: Url
+
+
+Part = Annotated[TextPart | PicturePart | SoundPart | FilmPart, Field(discriminator="type")]
 Parts = Annotated[list[Part], Field(min_length=1, max_length=64)]
 
 
@@ -147,7 +154,7 @@ class StreamOptions(Theirs):
 
 
 class ChatRequest(Theirs):
-    """A text to go on with; pictures and sounds to be told about."""
+    """A text to go on with; pictures, sounds and films to be told about."""
 
     messages: Annotated[list[Message], Field(min_length=1, max_length=256)]
     model: Name | None = None

@@ -18,6 +18,7 @@ from opengato.serve.bodies import (
     EmbeddingsAnswer,
     EmbeddingsRequest,
     EmbeddingsUsage,
+    FilmPart,
     Message,
     Part,
     PicturePart,
@@ -28,7 +29,7 @@ from opengato.serve.bodies import (
     Written,
 )
 from opengato.serve.engine import Piecewise
-from opengato.serve.media import bytes_of_base64, bytes_of_url, picture, sound
+from opengato.serve.media import bytes_of_base64, bytes_of_url, film, picture, sound
 from opengato.serve.refused import Refused
 from opengato.serve.service import Service
 from opengato.serve.wire import encode
@@ -37,14 +38,15 @@ from opengato.sources.answers import dialogue
 
 DIALOGUES = "chat/"  # tasks of turns
 LISTEN_SECONDS = 0.5  # between two looks whether a client is still there
-SENSES: dict[Kind, str] = {"image": "pictures", "audio": "sounds"}
+SENSES: dict[Kind, str] = {"image": "pictures", "audio": "sounds", "video": "films"}
 
 
 def inputs_of(service: Service, messages: list[Message]) -> list[Any] | Episode:
     """What an agent is to go on with.
 
     One that was taught dialogues reads all that was said, as there. Any other goes on with a text, and what was said
-    before is not that text: it is given pictures and sounds of all messages and the words of the last one, in order.
+    before is not that text: it is given pictures, sounds and films of all messages and the words of the last one, in
+    order.
     """
     said = [text_of(message) for message in messages]
     if any(task.startswith(DIALOGUES) for task in service.trained()) and None not in said:
@@ -96,6 +98,10 @@ def parts_of(service: Service, parts: list[Part], place: str, words: bool = True
             check_sense(service, "image", field)
             data = bytes_of_url(part.image_url.url, f"{field}.image_url.url")
             found.append(picture(data, f"{field}.image_url.url", service.config.max_pixels))
+        elif isinstance(part, FilmPart):
+            check_sense(service, "video", field)
+            data = bytes_of_url(part.video_url.url, f"{field}.video_url.url")
+            found.append(film(data, f"{field}.video_url.url", service.config))
         else:
             assert isinstance(part, SoundPart)
             check_sense(service, "audio", field)

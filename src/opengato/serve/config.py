@@ -35,6 +35,7 @@ class Config:
     max_new_tokens: int = 1024
     max_pixels: int = 4096 * 4096
     max_sound_seconds: float = 60.0
+    max_film_seconds: float = 60.0
     requests_per_second: float = 100.0
     messages_per_second: float = 1000.0
     body_seconds: float = 30.0

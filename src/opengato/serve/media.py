@@ -1,4 +1,4 @@
-"""Pictures and sounds as clients send them, looked at before the model is asked: data URLs and base64.
+"""Pictures, sounds and films as clients send them, looked at before the model is asked: data URLs and base64.
 
 Letters: C channels, N samples.
 """
@@ -8,12 +8,16 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import math
 
 from PIL import Image
 
 from opengato.core.media import media_kind
 from opengato.core.picture import decoded
+from opengato.serve.config import Config
 from opengato.serve.refused import Refused
+
+FRAMES_A_SECOND = 120  # of a film, at most
 
 
 def bytes_of_url(url: str, field: str) -> bytes:
@@ -68,6 +72,34 @@ def sound(data: bytes, field: str, max_seconds: float) -> bytes:
         raise Refused(400, f"{field}: the sound cannot be decoded: {error}", field) from None
     if seconds == 0:
         raise Refused(400, f"{field}: the sound holds no samples", field)
+    return data
+
+
+def film(data: bytes, field: str, config: Config) -> bytes:
+    """The file itself; Refused for what is broken, none, too large or too long.
+
+    Nothing but the first frame is decoded here: how long it lasts, its packets say.
+    """
+    check_kind(data, "video", field)
+    import av
+
+    most, first, last = config.max_film_seconds, math.inf, 0.0
+    try:
+        with av.open(io.BytesIO(data), "r", metadata_errors="ignore") as container:
+            track = container.streams.video[0]
+            frame = next(container.decode(track))
+            if frame.width * frame.height > config.max_pixels:
+                size = f"{frame.width} x {frame.height} pixels, allowed are {config.max_pixels}"
+                raise Refused(413, f"{field}: the film has {size}", field)
+            container.seek(0)
+            for count, packet in enumerate(container.demux(track)):
+                if packet.pts is not None and packet.time_base is not None:
+                    time = float(packet.pts * packet.time_base)
+                    first, last = min(first, time), max(last, time)
+                if last - first > most or count > most * FRAMES_A_SECOND:
+                    raise Refused(413, f"{field}: the film is longer than {most:g} s", field)
+    except (av.FFmpegError, IndexError, StopIteration) as error:
+        raise Refused(400, f"{field}: the film cannot be decoded: {error or 'it has no picture'}", field) from None
     return data
 
 

@@ -51,7 +51,9 @@ def document(config: Config) -> dict[str, Any]:
             },
             "/v1/act": {"post": _post("One action", bodies.ActRequest, bodies.ActAnswer, also=(404,))},
             "/v1/chat/completions": {
-                "post": _post("Words, after words, pictures and sounds", bodies.ChatRequest, bodies.ChatAnswer, True)
+                "post": _post(
+                    "Words, after words, pictures, sounds and films", bodies.ChatRequest, bodies.ChatAnswer, True
+                )
             },
             "/v1/embeddings": {
                 "post": _post("Vectors for retrieval", bodies.EmbeddingsRequest, bodies.EmbeddingsAnswer)

@@ -29,6 +29,7 @@ from opengato.data.loader import Loader, LoaderConfig
 from opengato.data.mixture import Mixture, MixtureConfig, SourceConfig
 from opengato.data.store import EpisodeStore, sha256_file
 from opengato.nn import lora
+from opengato.nn.ctc import Config as CtcConfig
 from opengato.nn.private import Config as PrivateConfig
 from opengato.train import loop
 from opengato.train.distributed import Team, together
@@ -42,6 +43,7 @@ PLAN = "finetune.json"
 MEASURED = "new to the agent, measured from these data"
 KEPT = "kept as the agent has them"
 RAW = "none, as the agent has learnt to read it without"
+HEAD = "ctc."  # begins the names of the weights of the head that spells
 SMALL = 50_000_000  # parameters; below, the rates of Gato's sizes hardly move a network
 
 
@@ -51,8 +53,8 @@ class Config:
 
     `mode`: `full` trains everything, `head` the heads, the tables tied to them and the trunk's last norm, `lora` the
     `adapters` beside the trunk's matrices, `private` nothing that tasks share. Whatever the mode, the parts that belong
-    to single tasks are trained; `private` gives each task of the new data such parts. A batch has
-    `loader.groups * rows_per_group` rows, of all tasks or, with `one_task`, of one that is drawn for it.
+    to single tasks are trained, and so is `ctc`, a new head; `private` gives each task of the new data such parts. A
+    batch has `loader.groups * rows_per_group` rows, of all tasks or, with `one_task`, of one that is drawn for it.
     """
 
     mode: Mode = "full"
@@ -61,6 +63,7 @@ class Config:
     adapters: lora.Config = field(default_factory=lora.Config)
     private: PrivateConfig = field(default_factory=lambda: PrivateConfig(task="none"))
     one_task: bool = False
+    ctc: CtcConfig | None = None
     loader: LoaderConfig = field(default_factory=lambda: LoaderConfig(groups=8))
     rows_per_group: int = 8
     steps: int = 10_000
@@ -90,6 +93,13 @@ def defaults(num_parameters: int, mode: Mode = "full") -> Config:
         return Config(mode=mode, private=private, optim=constant_adam(1e-5 if mode == "full" else 1e-4))
     optim = constant_adam(3e-4 if mode == "full" else 2e-3)
     return Config(mode=mode, private=private, optim=optim, loader=LoaderConfig(groups=2), steps=1000)
+
+
+def to_spell(config: Config) -> Config:
+    """The same for learning to spell what is said, by a new head behind the trunk."""
+    return dataclasses.replace(
+        config, objective=plugin("objectives", "ctc/alone").Config(), ctc=CtcConfig(after_trunk=True)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +173,8 @@ def _finetune(start: Start, data: Data, config: Config, folder: Path, team: Team
     serializer = agent.serializer()
     for store in stores.values():
         check_readable(store, serializer)
+    if config.ctc is not None:
+        agent = dataclasses.replace(agent, ctc=config.ctc)
     if config.mode == "lora":
         agent = dataclasses.replace(agent, adapters=config.adapters)
     described = {path: describe_store(store, sources[path]) for path, store in stores.items()}
@@ -234,29 +246,39 @@ def with_parts(agent: AgentConfig, private: PrivateConfig, learnt: Sequence[str]
 
 def trained_parameters(agent: Agent, mode: Mode) -> list[nn.Parameter]:
     """What a mode trains."""
+    spelling = [] if agent.ctc is None else list(agent.ctc.parameters())
     if mode == "full":
         return list(agent.parameters())
     parts = [] if agent.private is None else list(agent.private.parameters())
     if mode == "private":
         return parts
     if mode == "lora":
-        return [*lora.adapters(agent.backbone), *parts]
+        return [*lora.adapters(agent.backbone), *parts, *spelling]
     heads = [parameter for name in agent.modalities for parameter in agent.modality(name).head_parameters()]
     named = [] if agent.decision is None else list(agent.decision.parameters())
-    return [*heads, *named, *agent.backbone.final_parameters(), *parts]
+    return [*heads, *named, *spelling, *agent.backbone.final_parameters(), *parts]
 
 
 def fill(agent: Agent, weights: Mapping[str, Tensor]) -> None:
-    """Give an agent the weights of one without its adapters, and without some of its tasks, which stay as they are."""
+    """Give an agent the weights of one without its adapters, and perhaps of fewer tasks or without its spelling head.
+
+    What is new stays as it is; a head that spells and is not like the new one is left.
+    """
     own = agent.state_dict()
-    shorter = [name for name, tensor in weights.items() if name in own and own[name].shape != tensor.shape]
-    grown = {name: torch.cat([weights[name], own[name][len(weights[name]) :]]) for name in shorter}
-    missing, unknown = agent.load_state_dict({**weights, **grown}, strict=False)
+    fitting = {n: weight for n, weight in weights.items() if not n.startswith(HEAD) or is_like(weight, own.get(n))}
+    shorter = [name for name, tensor in fitting.items() if name in own and own[name].shape != tensor.shape]
+    grown = {name: torch.cat([fitting[name], own[name][len(fitting[name]) :]]) for name in shorter}
+    missing, unknown = agent.load_state_dict({**fitting, **grown}, strict=False)
     adapters = {id(parameter) for parameter in lora.adapters(agent.backbone)}
     new = {name for name, parameter in agent.named_parameters() if id(parameter) in adapters}
     new |= {name for name in own if name.startswith("private.") and name not in weights}
-    assert set(missing) == new, missing
+    assert {name for name in missing if not name.startswith(HEAD)} == new, missing
     assert not unknown, unknown
+
+
+def is_like(weight: Tensor, own: Tensor | None) -> bool:
+    """Whether one tensor can take the place of another."""
+    return own is not None and own.shape == weight.shape
 
 
 def merged(agent: Agent) -> Agent:

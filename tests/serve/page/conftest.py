@@ -6,12 +6,14 @@ import contextlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("uvicorn")
 
@@ -23,12 +25,21 @@ from opengato.envs import find_task
 from opengato.evaluators.attention_map import attention_map
 from opengato.evaluators.heldout import held_out_folder, held_out_pictures
 from opengato.serve.page.app import page_routes
-from opengato.serve.page.exhibits import Exhibits
+from opengato.serve.page.exhibits import Chart, Exhibits
 from tests.serve.asking import Running
 from tests.serve.conftest import running, tiny  # noqa: F401
+from tests.tiny import sensing_config
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PICTURES = 12
+DRAW = "import sys, pathlib; pathlib.Path(sys.argv[1]).write_text(sys.argv[2])"
+PLACES = {"babyai/GoToLocal": (0.0, 0.0), "babyai/PutNext": (4.0, 1.0), "metaworld/reach": (9.0, 9.0)}
+MAP = {
+    "layer": 4,
+    "depth": 8,
+    "neighbours": {"same task": 0.9, "same task by chance": 0.3, "same family": 1.0, "same family by chance": 0.5},
+    "points": [{"task": task, "x": x + number / 10, "y": y} for task, (x, y) in PLACES.items() for number in range(4)],
+}
 
 
 def episode(task: TaskInfo, seed: int) -> Episode:
@@ -44,6 +55,11 @@ def episode(task: TaskInfo, seed: int) -> Episode:
         success=seed % 2 == 1,
         provenance={"seed": seed},
     )
+
+
+def drawing(file: Path) -> Chart:
+    """A map of three tasks, drawn in no time."""
+    return Chart(file=file, command=(sys.executable, "-c", DRAW, str(file), json.dumps(MAP)))
 
 
 @pytest.fixture(scope="session")
@@ -62,8 +78,11 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def serve_page(agent: Agent, shelf: Path, **settings: Any) -> contextlib.AbstractContextManager[Running]:
+def serve_page(
+    agent: Agent, shelf: Path, chart: Chart | None = None, **settings: Any
+) -> contextlib.AbstractContextManager[Running]:
     exhibits = Exhibits(
+        chart=chart or drawing(shelf / "map.json"),
         pictures=held_out_pictures("caption/emoji")[:PICTURES],
         look=attention_map,
         stores=(held_out_folder(), shelf / "data"),
@@ -76,6 +95,14 @@ def serve_page(agent: Agent, shelf: Path, **settings: Any) -> contextlib.Abstrac
 @pytest.fixture(scope="session")
 def served(tiny: Agent, shelf: Path) -> Generator[Running]:  # noqa: F811
     with serve_page(tiny, shelf) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def sensing_page(shelf: Path) -> Generator[Running]:
+    """The page of an agent that hears and sees films, and has learnt nothing."""
+    torch.manual_seed(0)
+    with serve_page(sensing_config().build().eval(), shelf) as found:
         yield found
 
 

@@ -7,8 +7,11 @@ import re
 from collections.abc import Generator
 from typing import Any
 
+import numpy as np
 import pytest
 
+from opengato.core.film import write_film
+from opengato.core.media import wav
 from opengato.evaluators.heldout import held_out_pictures
 from tests.serve.asking import Running, until
 from tests.serve.page.conftest import PICTURES
@@ -180,6 +183,53 @@ def test_inside(tab: Tab) -> None:
     assert page.locator("#read .cells li .swatch").count() == 16
     assert set(page.locator("#read .legend li").all_inner_texts()) == {"text", "image"}
     tab.check()
+
+
+def test_the_map_of_tasks(tab: Tab) -> None:
+    page = tab.open("inside")
+    tab.until("document.querySelector('#map').childElementCount > 0")
+    if page.locator("#draw").count():
+        page.click("#draw")
+    page.wait_for_selector("#map svg")
+    assert page.locator("#map circle").count() == 12
+    assert page.locator("#map .legend li").all_inner_texts() == ["babyai", "metaworld"]
+    assert page.locator("#map circle.tone0").count() == 8
+    assert page.locator("#map circle title").last.text_content() == "metaworld/reach"
+    assert "after block 4 of 8" in page.inner_text("#map")
+    page.hover("#map circle >> nth=5")
+    assert page.inner_text("#mapTold") == "babyai/PutNext: 4 episodes"
+    assert page.locator("#map circle.dim").count() == 8
+    page.select_option("#mapTask", label="metaworld/reach")
+    assert page.inner_text("#mapTold") == "metaworld/reach: 4 episodes"
+    page.select_option("#mapTask", "")
+    assert page.locator("#map circle.dim").count() == 0
+    tab.check()
+
+
+def test_talk_takes_films_and_sounds(browser: Any, sensing_page: Running) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 860}, locale="en-GB")
+    tab = Tab(context.new_page(), sensing_page.address)
+    page = tab.open("talk")
+    frames = np.random.default_rng(0).integers(0, 255, (4, 32, 32, 3)).astype(np.uint8)
+    film = {"name": "a.mp4", "mimeType": "video/mp4", "buffer": write_film(frames, 4)}
+    page.set_input_files("#attach", [film])
+    tab.until("document.querySelector('#said').textContent.includes('a.mp4')")
+    sound = {"name": "b.wav", "mimeType": "audio/wav", "buffer": wav(np.sin(np.arange(4000) / 5), 8000)}
+    page.set_input_files("#attach", [sound])
+    tab.until("document.querySelector('#said').textContent.includes('b.wav')")
+    page.fill("input[max='1024']", "5")
+    page.fill("#text", "what happens?")
+    with page.expect_request("**/v1/chat/completions") as sent:
+        page.click("#send")
+    kinds = [part["type"] for part in sent.value.post_data_json["messages"][0]["content"]]
+    assert kinds == ["video_url", "input_audio", "text"]
+    assert page.locator(".me video").count() == page.locator(".me audio").count() == 1
+    tab.until("document.querySelector('.it')?.textContent.length > 0")
+    page.wait_for_selector("#stop[disabled]", state="attached")
+    assert "did not work" not in page.inner_text("#said")
+    tab.check()
+    context.close()
+    assert tab.complaints == []
 
 
 def test_data(tab: Tab) -> None:

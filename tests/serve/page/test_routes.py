@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from opengato.agent.model import Agent
 from opengato.envs import family_of, make
 from opengato.evaluators.heldout import held_out_pictures
 from opengato.serve.page.app import STATIC
+from opengato.serve.page.exhibits import Chart
 from tests.serve.asking import Running, error_of, until
-from tests.serve.page.conftest import serve_page
+from tests.serve.page.conftest import PLACES, drawing, serve_page
 
 GRID = "babyai/GoToLocal"
 SEED = 3
@@ -147,6 +149,26 @@ def test_where_it_looks(served: Running) -> None:
     assert sum("colour" in cell for cell in found["cells"]) == 16
     for body in ({}, {"number": 99}, {"number": 1, "layer": 99}, {"number": 1, "layer": 0}, {"picture": "data:,"}):
         error_of(served.post("/page/look", body), 400)
+
+
+def test_the_map_is_drawn_once(tiny: Agent, shelf: Path, tmp_path: Path) -> None:
+    file = tmp_path / "drawn.json"
+    with serve_page(tiny, shelf, drawing(file)) as server:
+        assert server.get("/page/map").json() == {"state": "ready"}
+        assert server.post("/page/map", {}).json()["state"] in ("drawing", "there")
+        until(lambda: server.get("/page/map").json()["state"] == "there", "the map is drawn")
+        found = server.post("/page/map", {}).json()
+        assert (found["tasks"], found["layer"], found["depth"]) == ([*PLACES], 4, 8)
+        assert found["points"][4:6] == [[1, 4.0, 1.0], [1, 4.1, 1.0]]
+        error_of(server.post("/page/map", {"command": "rm"}), 400)
+    fails = Chart(file=tmp_path / "never", command=(sys.executable, "-c", "raise SystemExit('no: ' + 'x' * 999)"))
+    with serve_page(tiny, shelf, fails) as server:
+        server.post("/page/map", {})
+        until(lambda: server.get("/page/map").json()["state"] == "failed", "it fails")
+        assert server.get("/page/map").json()["why"] == "x" * 300
+    hangs = Chart(file=tmp_path / "late", command=(sys.executable, "-c", "import time; time.sleep(99)"), seconds=0.0)
+    with serve_page(tiny, shelf, hangs) as server:
+        assert server.post("/page/map", {}).json() == {"state": "failed", "why": "it took more than 0 s"}
 
 
 def test_a_hand_takes_over_and_the_agent_goes_on_from_what_it_did(served: Running) -> None:

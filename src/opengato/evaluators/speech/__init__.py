@@ -26,7 +26,8 @@ class Evaluator(ImportedEvaluator):
     `character error rate` is the same of letters and spaces. Both compare what `sources.speech.transcript` leaves of a
     text: lower case, no punctuation. `bits per character` is of the true transcript and the marker that ends it,
     teacher forced; `stops` is the share of transcripts that end by themselves within 192 tokens; `spelt` is the word
-    error rate of what a CTC head spells, where the agent has one. Beside it: nothing written, which leaves out every
+    error rate of what a CTC head spells, where the agent has one. What an agent spells that cannot write is its
+    transcript, and has no `bits` and no `stops`. Beside it: nothing written, which leaves out every
     word.
     """
 
@@ -37,34 +38,38 @@ class Evaluator(ImportedEvaluator):
         """`word edits`, `words`, `character edits`, `characters`, `stopped`, `nats` of each recording."""
         episodes = held_out_episodes(task_id, settings.data, documents=settings.documents, seed=settings.seed)
         for episode in episodes:
-            answer = agent.answer(episode, LONGEST)
-            said, written = transcript(answer_of(episode)), transcript(answer.text)
+            said = transcript(answer_of(episode))
+            heard = None if agent.ctc is None else transcript(agent.spell(shown(episode)[-1]))
+            if agent.writes or heard is None:
+                answer = agent.answer(episode, LONGEST)
+                written = transcript(answer.text)
+                yield "stopped", float(answer.stopped)
+                if heard is not None:
+                    yield "spelt word edits", float(edits(heard.split(), said.split()))
+            else:
+                written = heard
             yield "word edits", float(edits(written.split(), said.split()))
             yield "words", float(len(said.split()))
             yield "character edits", float(edits(written, said))
             yield "characters", float(len(said))
-            yield "stopped", float(answer.stopped)
-            if agent.ctc is not None:
-                heard = transcript(agent.spell(shown(episode)[-1]))
-                yield "spelt word edits", float(edits(heard.split(), said.split()))
-        for nats in answer_nats(agent, episodes):
+        for nats in answer_nats(agent, episodes) if agent.writes else ():
             yield "nats", float(np.sum(nats, dtype=np.float64))
 
     def summarise(self, task_id: str, samples: contract.Samples, settings: contract.Settings) -> TaskResult:
         """Rates over all recordings, with bootstrap intervals over recordings."""
         rng = np.random.default_rng(settings.seed)
-        spelt = samples.get("spelt word edits")
-        bits = bootstrap_ratio(samples["nats"], samples["characters"], rng).scaled(0.0, math.log(2))
+        figures = {"character error rate": bootstrap_ratio(samples["character edits"], samples["characters"], rng)}
+        if "nats" in samples:
+            bits = bootstrap_ratio(samples["nats"], samples["characters"], rng).scaled(0.0, math.log(2))
+            stops = proportion(int(sum(samples["stopped"])), len(samples["stopped"]))
+            figures |= {"bits per character": bits, "stops": stops}
+        if "spelt word edits" in samples:
+            figures["spelt"] = bootstrap_ratio(samples["spelt word edits"], samples["words"], rng)
         return TaskResult(
             task=task_id,
             metric=METRIC,
             score=bootstrap_ratio(samples["word edits"], samples["words"], rng),
-            figures={
-                "character error rate": bootstrap_ratio(samples["character edits"], samples["characters"], rng),
-                "bits per character": bits,
-                "stops": proportion(int(sum(samples["stopped"])), len(samples["stopped"])),
-                **({"spelt": bootstrap_ratio(spelt, samples["words"], rng)} if spelt else {}),
-            },
+            figures=figures,
             references={"empty": 1.0, **baselines(task_id)},
             samples={name: tuple(values) for name, values in samples.items()},
             num_samples=len(samples["words"]),

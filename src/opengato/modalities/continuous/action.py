@@ -114,7 +114,7 @@ class ContinuousAction(Modality):
     def sample(self, h_ND: Tensor, spec: ArraySpec, sampling: Sampling) -> Tensor:
         logits_NAV = self._logits(h_ND)
         ids_NA = choose_ids(logits_NAV, sampling)
-        if sampling.temperature <= 0:
+        if sampling.takes_best:
             ids_NA = self._local_mean(logits_NAV, ids_NA)
         exists_A = torch.arange(self.config.size, device=h_ND.device) < spec.size
         return torch.where(exists_A, ids_NA, -1).to(torch.int16)

@@ -4,7 +4,8 @@ Little speech is enough to learn letters where each is heard, much is needed to 
 agent's CTC head reads the vectors of sounds before the trunk, so that an encoder of sounds learns from it directly.
 [Graves et al. 2006, doi:10.1145/1143844.1143891], beside a decoder as in [Watanabe et al. 2017,
 doi:10.1109/JSTSP.2017.2763455].
-Letters: B rows, T slots, S all slots of a batch, N rows of one modality, D width, E recordings.
+Letters: B rows, T slots, S all slots of a batch, N rows of one modality, D width, E recordings, J moments of all
+sounds, V classes.
 """
 
 from __future__ import annotations
@@ -62,18 +63,26 @@ class Ctc(Objective):
         found = recordings(agent.serializer, batch, self.config.instruction)
         if not found:
             return total, figures
-        if agent.ctc is None:
-            raise ValueError(
-                f"this batch holds {len(found)} recordings to be spelt, but the agent has no head to do so; give its "
-                "config `ctc`, or take the objective `next_token`"
-            )
-        slot_N = torch.cat([slots for slots, _ in found])
-        moments = [agent.ctc.steps * len(slots) for slots, _ in found]
-        loss_E = ctc_loss(agent.ctc(x_BTD.flatten(0, 1)[slot_N]), moments, [text for _, text in found])
-        size_E = torch.tensor([len(text.encode()) for _, text in found], device=loss_E.device)
-        mean = (loss_E / size_E).mean()
-        figures |= {"loss/spelling": float(mean.detach()), "recordings": float(len(found))}
-        return total + self.config.weight * mean, figures
+        mean, of_spelling = spelling_loss(agent, batch, x_BTD, found)
+        return total + self.config.weight * mean, figures | of_spelling
+
+
+def spelling_loss(
+    agent: Any, batch: PackedBatch, x_BTD: Tensor, found: list[tuple[Tensor, str]]
+) -> tuple[Tensor, dict[str, float]]:
+    """Mean over `recordings` of CTC's nats a byte, with figures; ValueError from an agent without the head."""
+    if agent.ctc is None:
+        raise ValueError(
+            f"this batch holds {len(found)} recordings to be spelt, but the agent has no head to do so; give its "
+            "config `ctc`, or take the objective `next_token`"
+        )
+    slot_N = torch.cat([slots for slots, _ in found])
+    moments = [agent.ctc.steps * len(slots) for slots, _ in found]
+    log_p_JV = agent.spelling(x_BTD, slot_N, (batch.document_BT, batch.position_BT, batch.prompt_BT))
+    loss_E = ctc_loss(log_p_JV, moments, [text for _, text in found])
+    size_E = torch.tensor([len(text.encode()) for _, text in found], device=loss_E.device)
+    mean = (loss_E / size_E).mean()
+    return mean, {"loss/spelling": float(mean.detach()), "recordings": float(len(found))}
 
 
 def recordings(serializer: Serializer, batch: PackedBatch, instruction: str) -> list[tuple[Tensor, str]]:

@@ -18,6 +18,7 @@ from opengato.core.backbone import LayeredBackbone
 from opengato.serve.app import read, reply, service_of
 from opengato.serve.bodies import read_body
 from opengato.serve.gate import PAGE, PAGE_FILES
+from opengato.serve.page.chart import Draw, TaskMap
 from opengato.serve.page.exhibits import Exhibits
 from opengato.serve.page.looking import Find, Look, Looking
 from opengato.serve.page.shelves import Shelves
@@ -40,6 +41,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 def page_routes(service: Service, exhibits: Exhibits) -> list[BaseRoute]:
     """What `make_app` and `Server` take as `also`."""
     looking, shelves = Looking(service, exhibits), Shelves(service.agent, exhibits)
+    chart = TaskMap(exhibits.chart)
     routes: list[BaseRoute] = [
         Route(PAGE, index),
         Mount(PAGE_FILES.rstrip("/"), StaticFiles(directory=STATIC)),
@@ -48,6 +50,8 @@ def page_routes(service: Service, exhibits: Exhibits) -> list[BaseRoute]:
         Route("/page/pictures", plain(looking.pictures)),
         Route("/page/find", posted(Find, looking.find), methods=["POST"]),
         Route("/page/look", posted(Look, looking.look), methods=["POST"]),
+        Route("/page/map", plain(chart.state), methods=["GET"]),
+        Route("/page/map", posted(Draw, chart.draw), methods=["POST"]),
         Route("/page/stores", plain(shelves.stores)),
         Route("/page/episodes", functools.partial(episodes, shelves=shelves)),
         Route("/page/episode", functools.partial(episode, shelves=shelves)),

@@ -42,10 +42,22 @@ class Attention(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Chart:
+    """The map of tasks of an agent: the JSON file of `opengato analyse embeddings`, and the command that writes it.
+
+    A command that takes more than so many `seconds` hangs, and is ended.
+    """
+
+    file: Path
+    command: tuple[str, ...]
+    seconds: float = 1800.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Exhibits:
     """`look(agent, picture, instruction, layer)` is the attention on a picture; `report` the folder of a demo's report.
 
-    `stores` are folders that hold stores, or are some; `runs` holds the runs of trainings.
+    `stores` are folders that hold stores, or are some; `runs` holds the runs of trainings; `chart` is the map of tasks.
     """
 
     pictures: Sequence[Picture] = ()
@@ -53,3 +65,4 @@ class Exhibits:
     report: Path | None = None
     stores: tuple[Path, ...] = ()
     runs: Path | None = None
+    chart: Chart | None = None

@@ -1,6 +1,7 @@
 // Attention over the patches of a picture, word by word, and the sequence as it was read.
 import { ask, doing, el, labelled, options, sequence, svg } from "./dom.js";
 import { dropPlace, pictures, wall } from "./gallery.js";
+import { chart } from "./map.js";
 import { word } from "./words.js";
 
 function over(found, weights) {
@@ -41,7 +42,9 @@ export async function show(place, about) {
   look.addEventListener("click", doing(look, see));
   layer.addEventListener("change", () => { if (found) look.click(); });
   head.addEventListener("change", draw);
+  const card = el("div", { class: "card" });
   place.append(el("div", { class: "two" },
     el("div", {}, el("div", { class: "card" }, el("div", { class: "row" }, labelled("layer", layer), labelled("head", head), look), el("h2", {}, word("attention")), maps), el("div", { class: "card" }, el("h2", {}, word("sequence")), read)),
-    el("div", {}, el("div", { class: "card" }, drop.place), el("div", { class: "card" }, el("h2", {}, word("heldOut")), wall(list, (one) => drop.set(one.url, one))))));
+    el("div", {}, el("div", { class: "card" }, drop.place), el("div", { class: "card" }, el("h2", {}, word("heldOut")), wall(list, (one) => drop.set(one.url, one))))), card);
+  return chart(card);
 }

@@ -1,6 +1,9 @@
-// A chat: text, pictures and sounds go to /v1/chat/completions, the answer comes as a stream.
+// A chat: text, pictures, sounds and films go to /v1/chat/completions, the answer comes as a stream.
 import { dataUrl, doing, el, labelled, request, say } from "./dom.js";
 import { word } from "./words.js";
+
+const SENSES = { image: "picture", audio: "sound", video: "film" };
+const FILMS = /\.(mp4|m4v|mov|webm|mkv|avi|mpe?g|ogv)$/i;  // browsers do not know the type of all of them
 
 // The pieces of a stream of server-sent events.
 export async function* pieces(body, signal) {
@@ -30,16 +33,20 @@ export async function show(place, about) {
   const stop = el("button", { type: "button", id: "stop", disabled: true }, word("stop"));
   const temperature = el("input", { type: "number", min: 0, max: 2, step: 0.1, value: 0.7 });
   const length = el("input", { type: "number", min: 1, max: 1024, value: 80 });
-  const hears = about.senses.includes("audio");
-  const file = el("input", { type: "file", id: "attach", accept: hears ? "image/*,audio/*" : "image/*" });
+  const [has, lacks] = [Object.keys(SENSES).filter((kind) => about.senses.includes(kind)), Object.keys(SENSES).filter((kind) => !about.senses.includes(kind))];
+  const hears = has.includes("audio");
+  const named = (kinds) => kinds.map((kind) => word(SENSES[kind])).join(", ");
+  const file = el("input", { type: "file", id: "attach", accept: has.map((kind) => `${kind}/*`).join(",") });
   const record = el("button", { type: "button", id: "record", hidden: !hears }, word("record"));
   const clear = el("button", { type: "button" }, word("clear"));
   let [attached, aborter, messages, recorder] = [[], null, [], null];
 
   async function attach(blob, name) {
     const url = await dataUrl(blob);
-    const kind = blob.type.split("/")[0];
-    attached.push(kind === "image" ? { type: "image_url", image_url: { url } } : { type: "input_audio", input_audio: { data: url.split(",")[1], format: blob.type.includes("mpeg") ? "mp3" : blob.type.includes("ogg") || blob.type.includes("webm") ? "ogg" : "wav" } });
+    const kind = FILMS.test(name) ? "video" : blob.type.split("/")[0];
+    const part = kind === "image" ? { type: "image_url", image_url: { url } } : kind === "video" ? { type: "video_url", video_url: { url } }
+      : { type: "input_audio", input_audio: { data: url.split(",")[1], format: blob.type.includes("mpeg") ? "mp3" : blob.type.includes("ogg") || blob.type.includes("webm") ? "ogg" : "wav" } };
+    attached.push({ part, kind, source: kind === "image" ? url : URL.createObjectURL(blob), name });
     say(word("attached", { name }));
   }
 
@@ -81,9 +88,9 @@ export async function show(place, about) {
   async function answer() {
     const said = text.value;
     if (!said.trim() && !attached.length) return;
-    const seen = attached.filter((part) => part.type === "image_url").map((part) => el("img", { src: part.image_url.url, alt: word("picture") }));
+    const seen = attached.map(({ kind, source, name }) => kind === "image" ? el("img", { src: source, alt: word("picture") }) : el(kind === "video" ? "video" : "audio", { src: source, controls: true, "aria-label": name }));
     talk.append(el("p", { class: "me" }, seen, said));
-    messages.push({ role: "user", content: [...attached, ...(said.trim() ? [{ type: "text", text: said }] : [])] });
+    messages.push({ role: "user", content: [...attached.map((one) => one.part), ...(said.trim() ? [{ type: "text", text: said }] : [])] });
     [attached, text.value] = [[], ""];
     const bubble = el("p", { class: "it" });
     talk.append(bubble);
@@ -111,7 +118,7 @@ export async function show(place, about) {
   }
 
   const form = el("form", { class: "card" }, labelled("yourText", text, true),
-    el("div", { class: "row" }, send, stop, clear, record, labelled("picture", file), labelled("temperature", temperature), labelled("length", length)), hears ? null : el("p", { class: "quiet" }, word("noSound")));
+    el("div", { class: "row" }, send, stop, clear, record, el("label", { hidden: !has.length }, named(has), file), labelled("temperature", temperature), labelled("length", length)), lacks.length ? el("p", { class: "quiet" }, word("lacks", { what: named(lacks) })) : null);
   form.addEventListener("submit", doing(send, answer));
   text.addEventListener("keydown", (event) => { if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); if (!send.disabled) form.requestSubmit(); } });
   stop.addEventListener("click", () => aborter?.abort());
