@@ -3,7 +3,7 @@
     python -m opengato.recipes.palm_sizes         # its parameters beside the published count
     opengato train palm-8b --dry-run
 
-Hardware: two H100s of 80 GB at least (138 GB of weights, gradients and moments).
+Hardware: two H100s of 80 GB with `train.agent.backbone.recompute=true` (134 GiB as estimated, 159 without).
 Expect: unknown. The 780 billion tokens of the paper are not public, and nobody has trained this recipe.
 """
 
