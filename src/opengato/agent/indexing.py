@@ -141,9 +141,9 @@ class Update:
             if old is not None and found.is_still(old[0]):
                 self.done[found.file] = old
                 continue
-            entry = found.entry()
-            same = by_digest.get((entry.kind, entry.sha256))
-            if same is None:
+            entry = found.entry() if by_digest else None
+            same = None if entry is None else by_digest.get((entry.kind, entry.sha256))
+            if entry is None or same is None:
                 self.todo.append(found)
             else:
                 self.done[found.file] = replace(entry, passages=same[0].passages), same[1]
