@@ -69,11 +69,14 @@ def test_pretrain_then_finetune_then_evaluate(voices: None, capsys: Output) -> N
     before = load_agent("runs/voices").state_dict()
     assert not torch.equal(spelt.state_dict()["backbone.norm.weight"], before["backbone.norm.weight"])
     assert spelt.card["finetuned_on"] == ["speech/asterisk"]
+    on = [word.replace("runs/voices", "runs/voices-spell") for word in words]
+    assert cli.main([*on, "steps=0", "--out", "runs/on"]) == 0
+    sound = recording("cab").observations["audio"][0]
+    assert load_agent("runs/on").spell(sound) == spelt.spell(sound), "a head that is there goes on"
     capsys.readouterr()
     assert cli.main(["evaluate", "runs/voices-spell", "--tasks", "speech/asterisk", "--json", "out.json"]) == 0
     (result,) = json.loads(Path("out.json").read_text())["results"]
     assert (result["metric"], result["num_samples"]) == ("word error rate", 2)
-    sound = recording("cab").observations["audio"][0]
     Path("cab.wav").write_bytes(sound)
     capsys.readouterr()
     assert cli.main(["transcribe", "cab.wav", "--agent", "runs/voices-spell"]) == 0
