@@ -36,7 +36,7 @@ CONTROL = 0.5  # share of positions of all control families in `full`
 
 
 def small() -> Suite:
-    """Twelve control tasks, prose and captioned drawings: fourteen tasks, minutes a run for a trunk of 2M."""
+    """Twelve control tasks, prose and captioned drawings, meant for minutes a run at a trunk of 2M; not timed yet."""
     jobs = studies.control_jobs()
     weights = {"babyai": 0.5, "metaworld": 0.3}
     return Suite(
