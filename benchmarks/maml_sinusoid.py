@@ -26,6 +26,7 @@ from opengato.nn.meta import Weights, adapted, fresh
 
 HIDDEN, STD, POINTS, RATE, TASKS, META_RATE = 40, 0.01, 10, 0.01, 25, 1e-3
 SHOTS, STEPS, ASKED = (5, 10), (0, 1, 5, 10), 100
+AWAY = 100.0  # four times the square of the largest amplitude
 Points = tuple[Tensor, Tensor]
 
 
@@ -90,8 +91,12 @@ def learn(iterations: int, inner_steps: int, seed: int, *, second_order: bool = 
     return weights, iterations / (time.perf_counter() - begun)
 
 
-def errors(weights: Weights, shots: int, count: int, seed: int) -> dict[str, list[float]]:
-    """Mean squared error after 0, 1, 5, 10 steps on `shots` points of `count` sinusoids, and 1.96 standard errors."""
+def errors(weights: Weights, shots: int, count: int, seed: int) -> dict[str, dict[str, float]]:
+    """After 0, 1, 5, 10 steps on `shots` points of `count` sinusoids: mean squared error, 1.96 standard errors, median.
+
+    A network that is further off than `AWAY` has run away, as plain descent at this rate does on a few sinusoids: these
+    are counted, and left out of the mean.
+    """
     generator = torch.Generator().manual_seed(seed)
     waves, x_BN = sinusoids(count, shots + ASKED, generator)
     seen, asked = ((x, values(waves, x)) for x in x_BN.split([shots, ASKED], dim=1))
@@ -100,8 +105,14 @@ def errors(weights: Weights, shots: int, count: int, seed: int) -> dict[str, lis
         own = fresh(adapted(total, own, [seen] * (steps - before), RATE, second_order=False))
         with torch.no_grad():
             error_B = squared(own, asked)
-        half = 1.96 * float(error_B.std()) / math.sqrt(count)
-        found[f"{steps} steps"] = [round(float(error_B.mean()), 4), round(half, 4)]
+        near_B = error_B[error_B < AWAY]
+        figures = {
+            "mean": float(near_B.mean()),
+            "half": 1.96 * float(near_B.std()) / math.sqrt(len(near_B)),
+            "median": float(error_B.nan_to_num(math.inf).median()),
+            "away": count - len(near_B),
+        }
+        found[f"{steps} steps"] = {name: round(value, 4) for name, value in figures.items()}
     return found
 
 

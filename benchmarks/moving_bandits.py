@@ -86,7 +86,7 @@ def meta_test(subs: SubPolicies, iterations: int, config: Config, size: tuple[in
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     """With warm-up, without it in two ways, and sub-policies that have learnt nothing; returns of each seed."""
-    options = arguments(__doc__ or "", argv, rounds=40, warmup=6, joint=3, tasks=10, episodes=16, seeds=3)
+    options = arguments(__doc__ or "", argv, rounds=60, warmup=6, joint=3, tasks=10, episodes=16, seeds=5)
     rounds, seeds, size, asked = options.rounds, options.seeds, (options.tasks, options.episodes), 10
     if options.quick:
         rounds, seeds, size, asked = 1, 1, (2, 2), 2
