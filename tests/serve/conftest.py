@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import signal
 import threading
 from collections.abc import Callable, Generator, Sequence
@@ -25,6 +26,7 @@ from tests.serve.asking import Running
 from tests.tiny import sensing_config
 
 Routes = Callable[[Service], Sequence[BaseRoute]]
+ENDING = 60  # seconds: other tests may be busy beside it
 Serving = Callable[..., contextlib.AbstractContextManager[Running]]
 
 
@@ -58,8 +60,10 @@ def running(agent: Agent, routes: Routes = lambda _: (), **settings: Any) -> Gen
         yield Running(address_of(listening), service, server)
     finally:
         server.handle_exit(signal.SIGINT, None)
-        thread.join(20)
-        assert not thread.is_alive(), "the server does not end"
+        thread.join(ENDING)
+        if thread.is_alive():
+            faulthandler.dump_traceback(all_threads=True)
+        assert not thread.is_alive(), f"the server does not end within {ENDING} s; see above where its threads are"
 
 
 @pytest.fixture(scope="session")

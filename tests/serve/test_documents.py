@@ -43,7 +43,7 @@ def test_the_page_names_every_route_and_limit() -> None:
             assert path.replace("{family}/{name}", "FAMILY/NAME") in PAGE, path
     assert f"({Config().max_bytes // 2**20} MiB)" in PAGE
     assert f"({Config().max_pixels / 1e6:.1f} million)" in " ".join(PAGE.split())
-    assert f"seconds of a sound ({Config().max_sound_seconds:g})" in PAGE
+    assert f"seconds of a sound or a film ({Config().max_sound_seconds:g})" in " ".join(PAGE.split())
 
 
 def served_by(words: str) -> Serve:
