@@ -12,7 +12,7 @@ import torch
 
 from opengato.core.episode import Episode
 from opengato.evaluators import interference
-from opengato.evaluators.interference import Config, batch_of, gradient, mean_cosines
+from opengato.evaluators.interference import Config, Interference, batch_of, gradient, mean_cosines
 from opengato.objectives import next_token
 from tests.tiny import caption_episode, tiny_agent, toy_episode
 
@@ -59,7 +59,14 @@ def test_the_same_task_under_two_names_agrees_as_it_does_with_itself(
     assert found.plot(tmp_path / "found.png").read_bytes().startswith(b"\x89PNG")
     apart = [(one, other) for one, other, _ in found.opposed()]
     assert apart == sorted(apart, key=lambda pair: cosine[found.tasks.index(pair[0]), found.tasks.index(pair[1])])
-    assert all(cosine[found.tasks.index(one), found.tasks.index(other)] < 0 for one, other in apart)
+    assert all(cosine[found.tasks.index(one), found.tasks.index(other)] < -0.05 for one, other in apart)
+
+
+def test_what_pulls_apart_and_what_cannot_be_said() -> None:
+    cosines = ((0.5, -0.3, 0.04), (-0.3, 0.2, -0.04), (0.04, -0.04, 0.01))
+    found = Interference(tasks=("a", "b", "c"), cosines=cosines, config=Config())
+    assert found.opposed() == [("b", "a", -0.3)]
+    assert found.unsure() == ["c"]
 
 
 def test_too_little_to_compare_is_refused() -> None:

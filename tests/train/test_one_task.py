@@ -23,7 +23,7 @@ from opengato.nn import private
 from opengato.objectives import next_token
 from opengato.train import distributed, loop, optim
 from opengato.train.distributed import ALONE, Layout
-from opengato.train.finetune import Config, Start, constant_adam, finetune
+from opengato.train.finetune import Config, Start, constant_adam, finetune, with_parts
 from tests.tiny import caption_episode, tiny_agent, toy_episode
 
 TASKS = ("toy/task", "caption/toy", "toy/other")
@@ -171,8 +171,26 @@ def test_new_tasks_get_parts_and_leave_the_shared_weights_and_older_parts_as_the
         finetune(Start.of(tmp_path / "b"), {second: 1.0}, settings(private=private.Config(units=9)), tmp_path / "c")
 
 
-def test_private_parts_that_do_not_exist_cannot_be_trained() -> None:
-    with pytest.raises(ValueError, match="parts for no task"):
-        settings(private=private.Config(task="none"))
+def test_alone_parts_of_new_tasks_leave_parts_of_modalities_to_all_tasks(tmp_path: Path) -> None:
+    save_agent(tiny_agent(tasks=TASKS, private=private.Config(task="adapter", modality="head")), tmp_path / "base")
+    before = load_agent(tmp_path / "base").state_dict()
+    data = write(tmp_path / "new", [replace(toy_episode(seed), task="toy/one") for seed in range(3)])
+    asked = settings(private=private.Config(task="none"))
+    after = finetune(Start.of(tmp_path / "base"), {data: 1.0}, asked, tmp_path / "run").state_dict()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+    assert after["private.tasks.3.up.weight"].any()
+
+
+def test_new_tasks_get_such_parts_as_the_agent_has_and_else_adapters() -> None:
+    asked = settings(private=private.Config(task="none"))
+    assert with_parts(tiny_agent().config, asked, ["a/b"]).private == private.Config(task="adapter")
+    heads = private.Config(task="head", modality="adapter")
+    found = with_parts(tiny_agent(tasks=TASKS, private=heads).config, asked, ["a/b"])
+    assert found.private == heads
+    assert found.tasks == (*TASKS, "a/b")
+    plain = tiny_agent().config
+    assert with_parts(plain, settings(mode="lora", private=private.Config(task="none")), ["a/b"]) == plain
+    with pytest.raises(ValueError, match="no task has parts"):
+        with_parts(plain, settings(private=private.Config(task="none", modality="head")), ["a/b"])
     with pytest.raises(ValueError, match="at least 1 unit"):
         private.Config(units=0)

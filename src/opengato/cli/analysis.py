@@ -40,6 +40,8 @@ def interference(arguments: AnalyseInterference) -> None:
     found = gradients.interference(agent, tasks, config)
     for one, other, cosine in found.opposed():
         print(f"apart: {one} and {other}, {cosine:.2f}")
+    if unsure := found.unsure():
+        print(f"nothing can be said of {', '.join(unsure)}: the two halves do not agree; try more --episodes")
     write(found, arguments.out)
 
 

@@ -29,6 +29,7 @@ from opengato.objectives import next_token
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+NOTABLE = 0.05  # a smaller cosine says nothing
 FEWEST = 2  # tasks, and episodes of each: one for each half
 
 
@@ -69,9 +70,13 @@ class Interference:
             (one, other, self.cosines[i][j])
             for i, one in enumerate(self.tasks)
             for j, other in enumerate(self.tasks[:i])
-            if self.cosines[i][j] < 0
+            if self.cosines[i][j] < -NOTABLE
         ]
         return sorted(pairs, key=lambda pair: pair[2])
+
+    def unsure(self) -> list[str]:
+        """The tasks whose halves do not agree with each other, so that there is nothing to compare."""
+        return [task for i, task in enumerate(self.tasks) if self.cosines[i][i] < NOTABLE]
 
 
 def interference(agent: Agent, tasks: Sequence[str], config: Config | None = None) -> Interference:

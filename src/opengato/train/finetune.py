@@ -53,8 +53,9 @@ class Config:
 
     `mode`: `full` trains everything, `head` the heads, the tables tied to them and the trunk's last norm, `lora` the
     `adapters` beside the trunk's matrices, `private` nothing that tasks share. Whatever the mode, the parts that belong
-    to single tasks are trained, and so is `ctc`, a new head; `private` gives each task of the new data such parts. A
-    batch has `loader.groups * rows_per_group` rows, of all tasks or, with `one_task`, of one that is drawn for it.
+    to single tasks are trained, and so is `ctc`, a new head. `private` gives each task of the new data parts, by default
+    such as other tasks of the agent have, and in the mode of that name an adapter where none has any. A batch has
+    `loader.groups * rows_per_group` rows, of all tasks or, with `one_task`, of one that is drawn for it.
     """
 
     mode: Mode = "full"
@@ -74,8 +75,6 @@ class Config:
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
             raise ValueError(f"`mode` is {self.mode!r}, expected one of {get_args(Mode)}")
-        if self.mode == "private" and self.private.is_empty:
-            raise ValueError("`mode` is 'private', but `private` has parts for no task; set `private.task=adapter`")
 
 
 def constant_adam(rate: float) -> OptimConfig:
@@ -88,11 +87,10 @@ def defaults(num_parameters: int, mode: Mode = "full") -> Config:
 
     Adapters and heads, which are few, get a higher rate than a whole network.
     """
-    private = PrivateConfig(task="adapter" if mode == "private" else "none")
     if num_parameters >= SMALL:
-        return Config(mode=mode, private=private, optim=constant_adam(1e-5 if mode == "full" else 1e-4))
-    optim = constant_adam(3e-4 if mode == "full" else 2e-3)
-    return Config(mode=mode, private=private, optim=optim, loader=LoaderConfig(groups=2), steps=1000)
+        return Config(mode=mode, optim=constant_adam(1e-5 if mode == "full" else 1e-4))
+    rate = 3e-4 if mode == "full" else 2e-3
+    return Config(mode=mode, optim=constant_adam(rate), loader=LoaderConfig(groups=2), steps=1000)
 
 
 def to_spell(config: Config) -> Config:
@@ -177,10 +175,10 @@ def _finetune(start: Start, data: Data, config: Config, folder: Path, team: Team
         agent = dataclasses.replace(agent, ctc=config.ctc)
     if config.mode == "lora":
         agent = dataclasses.replace(agent, adapters=config.adapters)
+    learnt = list(dict.fromkeys(task for path in data.new for task in stores[path].tasks()))
+    agent = with_parts(agent, config, learnt)
     described = {path: describe_store(store, sources[path]) for path, store in stores.items()}
     team.first(lambda: keep_plan(folder, config, start.origin, described))
-    learnt = list(dict.fromkeys(task for path in data.new for task in stores[path].tasks()))
-    agent = with_parts(agent, config.private, learnt)
     card = {
         "recipe": f"{start.origin['name']}, fine-tuned ({config.mode})",
         "command": command(start.origin["name"], data.new, data.old, config),
@@ -228,18 +226,22 @@ def _train(
     return loop.fit(settings, batches, folder, card, begin, team)
 
 
-def with_parts(agent: AgentConfig, private: PrivateConfig, learnt: Sequence[str]) -> AgentConfig:
-    """The agent with parts of their own for new tasks, where it has parts for others or `private` asks for them.
+def with_parts(agent: AgentConfig, config: Config, learnt: Sequence[str]) -> AgentConfig:
+    """The agent with parts of their own for new tasks, where it has parts for others or the config asks for them.
 
-    ValueError where `private` asks for others than it has.
+    ValueError where it asks for others than the agent has.
     """
-    wanted = agent.private if private.is_empty else private
+    wanted = agent.private if config.private.is_empty else config.private
+    if wanted is None and config.mode == "private":
+        wanted = PrivateConfig()
     if wanted is None:
         return agent
+    if config.mode == "private" and wanted.task == "none":
+        raise ValueError("`mode` is 'private', but no task has parts of its own; set `private.task=adapter`")
     if agent.private not in (None, wanted):
         raise ValueError(
-            f"received `private` {private}, but this agent has {agent.private}; ask for the same, or for none, as new "
-            "tasks get parts like those that it has"
+            f"received `private` {config.private}, but this agent has {agent.private}; ask for the same, or for none, "
+            "as new tasks get parts like those that it has"
         )
     return dataclasses.replace(agent, private=wanted, tasks=tuple(dict.fromkeys([*agent.tasks, *learnt])))
 
@@ -249,14 +251,15 @@ def trained_parameters(agent: Agent, mode: Mode) -> list[nn.Parameter]:
     spelling = [] if agent.ctc is None else list(agent.ctc.parameters())
     if mode == "full":
         return list(agent.parameters())
-    parts = [] if agent.private is None else list(agent.private.parameters())
+    parts = [] if agent.private is None else list(agent.private.tasks.parameters())
     if mode == "private":
         return parts
     if mode == "lora":
         return [*lora.adapters(agent.backbone), *parts, *spelling]
     heads = [parameter for name in agent.modalities for parameter in agent.modality(name).head_parameters()]
     named = [] if agent.decision is None else list(agent.decision.parameters())
-    return [*heads, *named, *spelling, *agent.backbone.final_parameters(), *parts]
+    of_modalities = [] if agent.private is None else list(agent.private.modalities.parameters())
+    return [*heads, *named, *spelling, *of_modalities, *agent.backbone.final_parameters(), *parts]
 
 
 def fill(agent: Agent, weights: Mapping[str, Tensor]) -> None:
