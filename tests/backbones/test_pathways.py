@@ -18,10 +18,8 @@ from opengato.backbones import decoder, pathways
 from opengato.backbones.pathways import ParallelPaths, sparse
 from opengato.backbones.pathways.sparse import RoutedBlock, imbalance
 from opengato.nn.blocks import Block
-from opengato.objectives import next_token
 from tests.close import assert_close
-from tests.tiny import sharpen, vector_config
-from tests.train.toy_run import batch_of
+from tests.tiny import sharpen
 
 SHAPE: dict[str, Any] = {"width": 16, "depth": 2, "heads": 2, "hidden": 12, "window": 5, "sinks": 2}
 PLAIN = decoder.Config(**SHAPE)
@@ -143,16 +141,6 @@ def test_the_cost_of_a_batch_leaves_padding_out_and_reaches_the_router() -> None
     assert SPARSE.balance * 0.5 < float(cost.detach()) < SPARSE.balance * 5
     cost.backward()
     assert all(float(block.router.weight.grad.abs().max()) > 0 for block in trunk.blocks)
-
-
-def test_next_token_adds_the_cost_to_its_loss() -> None:
-    torch.manual_seed(0)
-    trunk = sparse.Config(width=32, depth=2, heads=4, hidden=24, balance=0.5)
-    agent, batch = replace(vector_config(), backbone=trunk).build().eval(), batch_of(0)
-    loss, figures = next_token.Config().build()(agent, batch)
-    rows = torch.cat(list(agent.losses(batch).values())).detach()
-    assert 0.4 < figures["trunk/balance"] < 2.0
-    assert float(loss.detach()) == pytest.approx(float(rows.mean()) + figures["trunk/balance"], rel=1e-5)
 
 
 def test_a_step_against_the_imbalance_lessens_it() -> None:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
 
 from opengato.agent.model import Agent
+from opengato.backbones.pathways import sparse
 from opengato.core.batch import PackedBatch
 from opengato.core.config import plugins
 from opengato.core.objective import Objective
 from opengato.data.documents import Document
 from opengato.data.packing import pack_documents
-from opengato.nn import decision, spaces
+from opengato.nn import ctc, decision, spaces
 from tests.contracts.found import assert_survives_json, config_of, variants
 from tests.objectives.test_ctc import heard_by_an_encoder, recording
 from tests.tiny import documents_of_all_kinds, tiny_agent, tiny_encoder, vector_config
 
 VARIANTS = variants("objectives")
 OF_SPEECH = ("ctc/alone",)  # what has nothing to learn from other documents
+PREDICTING = ("next_token", "decision", "balanced", "contrastive", "ctc")  # on what a causal trunk says of a batch
+TRUNK: dict[str, Any] = {"width": 32, "depth": 2, "heads": 4, "hidden": 24}
 # Heads of the agent that an objective asks for.
 HEADS = {"contrastive/vatt": spaces.Config(video="image", audio="state", text="text", fine=8, coarse=4)}
 TASKS = tuple(dict.fromkeys(episode.task for episode in documents_of_all_kinds()))
@@ -87,6 +91,24 @@ def test_it_gives_a_loss_to_minimise_and_figures(variant: str) -> None:
     torch.manual_seed(0)
     again, _ = objective(agent, batch)
     assert torch.equal(again, loss)
+
+
+@pytest.mark.parametrize("variant", PREDICTING)
+def test_what_the_trunk_asks_to_be_kept_small_is_added_to_the_loss(variant: str) -> None:
+    """A trunk of the same weights that asks for nothing loses less by just that."""
+    found = []
+    for balance in (0.0, 0.5):
+        torch.manual_seed(0)
+        objective, trunk = config_of("objectives", variant).build(), sparse.Config(**TRUNK, balance=balance)
+        heads: dict[str, Any] = {"tasks": TASKS, "decision": decision.Config()} if objective.names_tasks else {}
+        agent = tiny_agent(backbone=trunk, ctc=ctc.Config(), **heads)
+        objective.begin(agent)
+        loss, figures = objective(agent, packed())
+        found.append((float(loss.detach()), figures["trunk/balance"]))
+    (without, nothing), (total, cost) = found
+    assert nothing == 0
+    assert 0.4 < cost < 2
+    assert total == pytest.approx(without + cost, rel=1e-5)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -44,6 +44,14 @@ def total_weight(batch: PackedBatch, balance: float) -> float:
     return sum(float(weight_N.sum()) for weight_N in row_weights(batch, balance).values())
 
 
+def with_costs(
+    total: Tensor, figures: dict[str, float], costs: Mapping[str, Tensor]
+) -> tuple[Tensor, dict[str, float]]:
+    """A loss and its figures, with what the trunk asks to be kept small beside any loss."""
+    told = {f"trunk/{name}": float(cost.detach()) for name, cost in costs.items()}
+    return total + sum(costs.values()), {**figures, **told}
+
+
 def mean_loss(
     losses: Mapping[str, Tensor], weights: Mapping[str, float], counts: Mapping[str, Tensor] | None = None
 ) -> tuple[Tensor, dict[str, float]]:

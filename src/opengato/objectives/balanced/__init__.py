@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from opengato.core.batch import PackedBatch
 from opengato.core.objective import Objective
+from opengato.objectives.prediction import with_costs
 
 By = Literal["modality", "task"]
 Weighing = Literal["uncertainty", "gradnorm", "equal"]
@@ -87,7 +88,8 @@ class Balanced(Objective):
         return float(len(self._numbers(batch, sorted(batch.payload)).unique()))
 
     def __call__(self, agent: Any, batch: PackedBatch) -> tuple[Tensor, dict[str, float]]:
-        losses = agent.losses(batch)
+        h_BTD, costs = agent.with_costs(batch)
+        losses = agent.losses_of(h_BTD, batch)
         if not losses:
             raise ValueError("this batch predicts nothing: every position is an observation or an instruction")
         order = list(agent.config.modalities)
@@ -107,7 +109,8 @@ class Balanced(Objective):
         else:
             total, weight_K = loss_K.mean(), torch.ones_like(loss_K)
         weights = zip(present_K.tolist(), weight_K.detach().tolist(), strict=True)
-        return total, {**figures, **{f"weight/{names[number]}": weight for number, weight in weights}}
+        figures |= {f"weight/{names[number]}": weight for number, weight in weights}
+        return with_costs(total, figures, costs)
 
     def stepped(self, agent: Any) -> dict[str, float]:
         """GradNorm's weights sum to their number again (alg. 1, last line)."""

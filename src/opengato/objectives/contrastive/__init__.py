@@ -18,7 +18,7 @@ from torch import Tensor
 from opengato.core.batch import PackedBatch
 from opengato.core.objective import Objective
 from opengato.nn.contrast import info_nce
-from opengato.objectives.prediction import mean_loss, row_weights, total_weight
+from opengato.objectives.prediction import mean_loss, row_weights, total_weight, with_costs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,10 +48,9 @@ class Contrastive(Objective):
         return total_weight(batch, self.config.balance)
 
     def __call__(self, agent: Any, batch: PackedBatch) -> tuple[Tensor, dict[str, float]]:
-        h_BTD = agent(batch)
-        total, figures = mean_loss(
-            agent.losses_of(h_BTD, batch), self.config.weights, row_weights(batch, self.config.balance)
-        )
+        h_BTD, costs = agent.with_costs(batch)
+        told = mean_loss(agent.losses_of(h_BTD, batch), self.config.weights, row_weights(batch, self.config.balance))
+        total, figures = with_costs(*told, costs)
         one_N, other_N = paired_slots(batch)
         if len(one_N) < 2:
             return total, figures

@@ -21,7 +21,7 @@ from opengato.core.batch import PackedBatch
 from opengato.core.objective import Objective
 from opengato.core.serialize import TEXT, Serializer
 from opengato.nn.ctc import ctc_loss
-from opengato.objectives.prediction import document_numbers, mean_loss, row_weights, total_weight
+from opengato.objectives.prediction import document_numbers, mean_loss, row_weights, total_weight, with_costs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,9 +57,9 @@ class Ctc(Objective):
 
     def __call__(self, agent: Any, batch: PackedBatch) -> tuple[Tensor, dict[str, float]]:
         x_BTD = agent.embed_slots(batch.payload, batch.slot_N, batch.local_BT)
-        h_BTD = agent.backbone(x_BTD, *agent.places(batch))
-        losses = agent.losses_of(h_BTD, batch)
-        total, figures = mean_loss(losses, self.config.weights, row_weights(batch, self.config.balance))
+        h_BTD, costs = agent.backbone.with_costs(x_BTD, *agent.places(batch))
+        told = mean_loss(agent.losses_of(h_BTD, batch), self.config.weights, row_weights(batch, self.config.balance))
+        total, figures = with_costs(*told, costs)
         found = recordings(agent.serializer, batch, self.config.instruction)
         if not found:
             return total, figures
@@ -78,7 +78,7 @@ def spelling_loss(
         )
     slot_N = torch.cat([slots for slots, _ in found])
     moments = [agent.ctc.steps * len(slots) for slots, _ in found]
-    log_p_JV = agent.spelling(x_BTD, slot_N, (batch.document_BT, batch.position_BT, batch.prompt_BT))
+    log_p_JV = agent.spelling(x_BTD, slot_N, batch.places)
     loss_E = ctc_loss(log_p_JV, moments, [text for _, text in found])
     size_E = torch.tensor([len(text.encode()) for _, text in found], device=loss_E.device)
     mean = (loss_E / size_E).mean()

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from opengato.core.batch import PackedBatch
 from opengato.core.objective import Objective
-from opengato.objectives.prediction import mean_loss, row_weights, total_weight
+from opengato.objectives.prediction import mean_loss, row_weights, total_weight, with_costs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +61,7 @@ class Decision(Objective):
             raise ValueError(
                 "this objective names tasks and modalities: give the agent's config `decision`, and its mixture `tasks`"
             )
-        h_BTD = agent(batch)
+        h_BTD, costs = agent.with_costs(batch)
         counts, parts, figures = row_weights(batch, self.config.balance), [], {}
         if self.config.beta:
             predicted, figures = mean_loss(agent.losses_of(h_BTD, batch), self.config.weights, counts)
@@ -79,7 +79,7 @@ class Decision(Objective):
                 loss, found = named(logits(x_ND), right_N, count_N)
                 parts.append(weight * loss)
                 figures |= {f"{kind}/which {name}": value for kind, value in found.items()}
-        return torch.stack(parts).sum(), figures
+        return with_costs(torch.stack(parts).sum(), figures, costs)
 
 
 def named(logits_NV: Tensor, right_N: Tensor, count_N: Tensor) -> tuple[Tensor, dict[str, float]]:

@@ -7,10 +7,10 @@ weights here, whatever its trunk is (`nn.meta.as_function`). Letters: B rows, T 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from opengato.core.batch import PackedBatch
 from opengato.core.objective import Objective
@@ -22,6 +22,28 @@ def inner_of(config: Any, agent: Any) -> Objective:
     if inner.begin(agent) is not None:
         raise ValueError(f"{type(inner).__name__} has weights beside the agent; choose an `inner` objective without")
     return inner
+
+
+class Meta(Objective):
+    """An objective over whole tasks, `config.rows` rows each, around the `inner` one that the steps follow."""
+
+    causal: ClassVar[bool | None] = None
+    inner: Objective
+
+    def __init__(self, config: Any):
+        self.config = config
+
+    @property
+    def rows_per_task(self) -> int:
+        return self.config.rows
+
+    def begin(self, agent: Any) -> nn.Module | None:
+        self.inner = inner_of(self.config.inner, agent)
+        return None
+
+    def terms(self, batch: PackedBatch) -> float:
+        """Tasks."""
+        return len(batch.document_BT) / self.rows_per_task
 
 
 def tasks_of(batch: PackedBatch, rows: int) -> Iterator[PackedBatch]:

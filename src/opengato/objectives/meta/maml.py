@@ -7,16 +7,15 @@ L_i(theta'_i) on the second half [Finn et al. 2017, arXiv:1703.03400, alg. 1].
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from opengato.core.batch import PackedBatch
 from opengato.core.config import plugin
-from opengato.core.objective import Objective
 from opengato.nn.meta import adapted, as_function
-from opengato.objectives.meta import inner_of, mean_of, tasks_of
+from opengato.objectives.meta import Meta, mean_of, tasks_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,26 +43,10 @@ class Config:
         return Maml(self)
 
 
-class Maml(Objective):
+class Maml(Meta):
     """Loss = mean over tasks of the loss on rows that the steps have not seen."""
 
-    causal: ClassVar[bool | None] = None
-    inner: Objective
-
-    def __init__(self, config: Config):
-        self.config = config
-
-    @property
-    def rows_per_task(self) -> int:
-        return self.config.rows
-
-    def begin(self, agent: Any) -> nn.Module | None:
-        self.inner = inner_of(self.config.inner, agent)
-        return None
-
-    def terms(self, batch: PackedBatch) -> float:
-        """Tasks."""
-        return len(batch.document_BT) / self.config.rows
+    config: Config
 
     def __call__(self, agent: Any, batch: PackedBatch) -> tuple[Tensor, dict[str, float]]:
         config = self.config

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import cycle, islice
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from opengato.core.batch import PackedBatch
 from opengato.core.config import plugin
-from opengato.core.objective import Objective
 from opengato.nn.meta import adapted, as_function, fresh, towards
-from opengato.objectives.meta import inner_of, mean_of, tasks_of
+from opengato.objectives.meta import Meta, mean_of, tasks_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,26 +43,10 @@ class Config:
         return Reptile(self)
 
 
-class Reptile(Objective):
+class Reptile(Meta):
     """Loss = mean over tasks of the inner loss before the steps, with Reptile's direction for its gradient."""
 
-    causal: ClassVar[bool | None] = None
-    inner: Objective
-
-    def __init__(self, config: Config):
-        self.config = config
-
-    @property
-    def rows_per_task(self) -> int:
-        return self.config.rows
-
-    def begin(self, agent: Any) -> nn.Module | None:
-        self.inner = inner_of(self.config.inner, agent)
-        return None
-
-    def terms(self, batch: PackedBatch) -> float:
-        """Tasks."""
-        return len(batch.document_BT) / self.config.rows
+    config: Config
 
     def __call__(self, agent: Any, batch: PackedBatch) -> tuple[Tensor, dict[str, float]]:
         config = self.config

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from opengato.core.batch import PackedBatch
 from opengato.core.objective import Objective
-from opengato.objectives.prediction import log_partitions, mean_loss, row_weights, total_weight
+from opengato.objectives.prediction import log_partitions, mean_loss, row_weights, total_weight, with_costs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +61,4 @@ class NextToken(Objective):
             squares = {name: log_z.get(name, torch.zeros_like(loss_N)).square() for name, loss_N in losses.items()}
             total = total + config.z * mean_loss(squares, config.weights, counts)[0]
             figures |= {f"log_z/{name}": float(found.detach().mean()) for name, found in log_z.items() if len(found)}
-        for name, cost in costs.items():
-            total = total + cost
-            figures[f"trunk/{name}"] = float(cost.detach())
-        return total, figures
+        return with_costs(total, figures, costs)
