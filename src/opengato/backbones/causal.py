@@ -5,13 +5,14 @@ Letters: B rows, T slots, S places of the cache, D width, M marks of a slot.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import count
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from opengato.backbones.stack import Stack, StackConfig
+from opengato.backbones.stack import PlainConfig, Stack, StackConfig
 from opengato.core.backbone import CachedBackbone
 from opengato.nn.attention import same_document, visible
 from opengato.nn.cache import RollingCache
@@ -31,6 +32,14 @@ class CausalConfig(StackConfig, Protocol):
     def window(self) -> int: ...
     @property
     def sinks(self) -> int: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlainCausalConfig(PlainConfig):
+    """Settings of a decoder: a plain trunk with `window` and `sinks` of a `CausalConfig`."""
+
+    window: int = 256
+    sinks: int = 64
 
 
 class CausalStack(CachedBackbone, Stack):

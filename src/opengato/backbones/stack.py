@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Protocol, cast
 
@@ -17,8 +18,8 @@ from torch.utils.checkpoint import checkpoint
 from opengato.core.backbone import LayeredBackbone
 from opengato.core.config import choose
 from opengato.nn.attention import attend, attention_weights
-from opengato.nn.blocks import BlockConfig, FewKeysConfig, StreamBlock
-from opengato.nn.layers import ACTIVATIONS
+from opengato.nn.blocks import FewKeysConfig, StreamBlock
+from opengato.nn.layers import ACTIVATIONS, Activation
 from opengato.nn.positions import rotary_angles
 
 
@@ -37,12 +38,40 @@ class StackConfig(Protocol):
     def recompute(self) -> bool: ...
 
 
-def check(config: BlockConfig) -> None:
-    """ValueError where numbers of a config of plain blocks do not fit together."""
-    if config.width % config.heads or (config.width // config.heads) % 2:
-        raise ValueError(f"`width` (={config.width}) / `heads` (={config.heads}) must be a whole even number")
-    choose(config.activation, ACTIVATIONS, what="activation")
-    check_drop_path(config.drop_path)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlainConfig:
+    """Blocks of the decoder: each head has keys of its own, and the heads together are as wide as the stream.
+
+    The feed-forward is a product of two halves (`gated`) or one layer, of `hidden` units. In training each sub-layer
+    is left out with probability `drop_path`; `recompute` keeps only the inputs of the blocks for the backward pass and
+    computes the rest again: less memory, a third more time.
+    """
+
+    width: int = 256
+    depth: int = 6
+    heads: int = 4
+    hidden: int = 704
+    rotary_base: float = 10_000.0
+    activation: Activation = "silu"
+    gated: bool = True
+    norm_bias: bool = False
+    drop_path: float = 0.0
+    recompute: bool = False
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads or self.head_width % 2:
+            raise ValueError(f"`width` (={self.width}) / `heads` (={self.heads}) must be a whole even number")
+        choose(self.activation, ACTIVATIONS, what="activation")
+        check_drop_path(self.drop_path)
+
+    @property
+    def key_heads(self) -> int:
+        """Each head has keys of its own."""
+        return self.heads
+
+    @property
+    def head_width(self) -> int:
+        return self.width // self.heads
 
 
 def check_few_keys(config: FewKeysConfig) -> None:

@@ -53,9 +53,9 @@ class Config:
 
     `mode`: `full` trains everything, `head` the heads, the tables tied to them and the trunk's last norm, `lora` the
     `adapters` beside the trunk's matrices, `private` nothing that tasks share. Whatever the mode, the parts that belong
-    to single tasks are trained, and so is `ctc`, a new head. `private` gives each task of the new data parts, by default
-    such as other tasks of the agent have, and in the mode of that name an adapter where none has any. A batch has
-    `loader.groups * rows_per_group` rows, of all tasks or, with `one_task`, of one that is drawn for it.
+    to single tasks are trained, and so is `ctc`, a new head. `private` gives parts to each task of the new data, by
+    default such as other tasks of the agent have, and in the mode of that name an adapter where none has any. A batch
+    has `loader.groups * rows_per_group` rows, of all tasks or, with `one_task`, of one that is drawn for it.
     """
 
     mode: Mode = "full"

@@ -12,41 +12,21 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from opengato.backbones.stack import Stack, check
+from opengato.backbones.stack import PlainConfig, Stack
 from opengato.core.backbone import BranchedBackbone, Branches
 from opengato.nn.attention import attend, same_document
 from opengato.nn.blocks import Block
-from opengato.nn.layers import Activation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Config:
+class Config(PlainConfig):
     """Each slot sees all of its document. Without `rotary` positions are what modalities say of them.
 
-    The feed-forward is a product of two halves (`gated`) or one layer, of `hidden` units; `bias` and `norm_bias` are
-    those of linear layers and of norms. In training each sub-layer is left out with probability `drop_path`; with
-    `recompute` the blocks are computed again in the backward pass.
+    `bias` is that of linear layers. Other settings are those of `PlainConfig`.
     """
 
-    width: int = 256
-    depth: int = 6
-    heads: int = 4
-    hidden: int = 704
     rotary: bool = True
-    rotary_base: float = 10_000.0
-    activation: Activation = "silu"
-    gated: bool = True
     bias: bool = False
-    norm_bias: bool = False
-    drop_path: float = 0.0
-    recompute: bool = False
-
-    def __post_init__(self) -> None:
-        check(self)
-
-    @property
-    def head_width(self) -> int:
-        return self.width // self.heads
 
     def build(self) -> Encoder:
         return Encoder(self)

@@ -16,19 +16,17 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
-from opengato.backbones.causal import CausalStack
+from opengato.backbones.causal import CausalStack, PlainCausalConfig
 from opengato.backbones.factored.combine import Combination, Combine, Gate, Project, Sum
 from opengato.backbones.factored.sights import Within, look, num_sights, sights, weights
-from opengato.backbones.stack import check
 from opengato.core.backbone import AxialBackbone
 from opengato.core.config import choose
 from opengato.nn.blocks import Block, Look, StreamBlock
 from opengato.nn.cache import RollingCache
-from opengato.nn.layers import Activation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Config:
+class Config(PlainCausalConfig):
     """`kinds` of slots are told apart: as many as the agent has modalities, or more.
 
     `combine` makes one of what a slot reads in its sights: their `sum`, by a learned `gate`, or side by side for a
@@ -36,37 +34,16 @@ class Config:
     the same spot at other moments. Other settings are those of the decoder.
     """
 
-    width: int = 256
-    depth: int = 6
-    heads: int = 4
-    hidden: int = 704
     kinds: int = 8
     combine: Combination = "gate"
     within: Within = "whole"
-    window: int = 256
-    sinks: int = 64
-    rotary_base: float = 10_000.0
-    activation: Activation = "silu"
-    gated: bool = True
-    norm_bias: bool = False
-    drop_path: float = 0.0
-    recompute: bool = False
 
     def __post_init__(self) -> None:
-        check(self)
+        PlainCausalConfig.__post_init__(self)
         choose(self.combine, get_args(Combination), what="`combine`")
         choose(self.within, get_args(Within), what="`within`")
         if self.kinds < 1:
             raise ValueError(f"`kinds` is {self.kinds}, expected 1 or more")
-
-    @property
-    def key_heads(self) -> int:
-        """Each head has keys of its own."""
-        return self.heads
-
-    @property
-    def head_width(self) -> int:
-        return self.width // self.heads
 
     def build(self) -> Factored:
         return Factored(self)

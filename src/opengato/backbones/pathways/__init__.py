@@ -13,47 +13,25 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from opengato.backbones.causal import CausalStack
+from opengato.backbones.causal import CausalStack, PlainCausalConfig
 from opengato.backbones.pathways.paths import Paths, check_paths, moved
-from opengato.backbones.stack import check
 from opengato.nn.blocks import Block, Look
-from opengato.nn.layers import Activation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Config:
+class Config(PlainCausalConfig):
     """`paths` blocks a layer; path i lives on device i of `devices`, counted round (none: all with the network).
 
     Other settings are those of the decoder, for each path.
     """
 
-    width: int = 256
-    depth: int = 6
-    heads: int = 4
     hidden: int = 352
     paths: int = 2
     devices: tuple[str, ...] = ()
-    window: int = 256
-    sinks: int = 64
-    rotary_base: float = 10_000.0
-    activation: Activation = "silu"
-    gated: bool = True
-    norm_bias: bool = False
-    drop_path: float = 0.0
-    recompute: bool = False
 
     def __post_init__(self) -> None:
-        check(self)
+        PlainCausalConfig.__post_init__(self)
         check_paths(self.paths)
-
-    @property
-    def key_heads(self) -> int:
-        """Each head has keys of its own."""
-        return self.heads
-
-    @property
-    def head_width(self) -> int:
-        return self.width // self.heads
 
     def build(self) -> Pathways:
         return Pathways(self)

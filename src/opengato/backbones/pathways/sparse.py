@@ -14,53 +14,31 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from opengato.backbones.causal import CausalStack
+from opengato.backbones.causal import CausalStack, PlainCausalConfig
 from opengato.backbones.pathways.paths import Paths, check_paths
-from opengato.backbones.stack import check
 from opengato.nn.attention import attend
 from opengato.nn.blocks import Block, Look
-from opengato.nn.layers import Activation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Config:
+class Config(PlainCausalConfig):
     """`paths` feed-forwards of `hidden` units a layer, of which a slot takes `chosen`.
 
     `balance` weighs the loss that lets all paths be chosen alike. Path i lives on device i of `devices`, counted round
     (none: all with the network). Other settings are those of the decoder.
     """
 
-    width: int = 256
-    depth: int = 6
-    heads: int = 4
     hidden: int = 352
     paths: int = 4
     chosen: int = 2
     balance: float = 0.01
     devices: tuple[str, ...] = ()
-    window: int = 256
-    sinks: int = 64
-    rotary_base: float = 10_000.0
-    activation: Activation = "silu"
-    gated: bool = True
-    norm_bias: bool = False
-    drop_path: float = 0.0
-    recompute: bool = False
 
     def __post_init__(self) -> None:
-        check(self)
+        PlainCausalConfig.__post_init__(self)
         check_paths(self.paths)
         if not 1 <= self.chosen <= self.paths:
             raise ValueError(f"`chosen` is {self.chosen}, expected 1 to {self.paths}, the number of `paths`")
-
-    @property
-    def key_heads(self) -> int:
-        """Each head has keys of its own."""
-        return self.heads
-
-    @property
-    def head_width(self) -> int:
-        return self.width // self.heads
 
     def build(self) -> SparsePathways:
         return SparsePathways(self)
