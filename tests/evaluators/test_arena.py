@@ -281,6 +281,12 @@ def test_what_is_finished_is_not_run_again(
         ("b", 2),
     ]
     assert [line.partition(":")[0] for line in told] == ["1/3", "2/3", "3/3"]
+    for path in tmp_path.rglob(arena_runs.SETTINGS):  # as a version without that setting wrote it
+        begun = json.loads(path.read_text())
+        del begun["recipe"]["train"]["checkpoint_minutes"]
+        path.write_text(json.dumps(begun))
+    run_all(entries, suite, 3, tmp_path, data, 1, Silent)
+    assert len(trained) == 6
     with pytest.raises(ValueError, match=r"was begun with other settings: recipe\.train\.steps: 12 and 13"):
         run_all(enter([toy("a")], toy_suite(steps=13), data), suite, 2, tmp_path, data, 1, Silent)
 

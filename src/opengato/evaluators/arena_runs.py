@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from opengato.agent.model import Agent
-from opengato.core.config import differences, to_json
+from opengato.core.config import differences, renewed, to_json
 from opengato.data.loader import Loader, LoaderConfig
 from opengato.data.mixture import Mixture
 from opengato.data.store import read_manifest
@@ -129,7 +129,7 @@ def settled(
 def kept(job: Job) -> Figures | None:
     """The figures of a finished run; ValueError where its folder was begun with other settings."""
     if (job.folder / SETTINGS).is_file():
-        begun = json.loads((job.folder / SETTINGS).read_text(encoding="utf-8"))
+        begun = renewed(json.loads((job.folder / SETTINGS).read_text(encoding="utf-8")))
         if unlike := differences(begun, job.settings):
             raise ValueError(
                 f"{job.folder} was begun with other settings: {'; '.join(unlike[:3])}; choose another --out, or delete "
