@@ -3,7 +3,7 @@
 `uncertainty`: the weight is the inverse of the noise that the network sees in a task [Kendall et al. 2018,
 arXiv:1705.07115, sec. 3.3]. `gradnorm`: weights for which all tasks pull equally hard on the last shared layer, those
 that learn more slowly harder [Chen et al. 2018, arXiv:1711.02257, alg. 1]. `equal`: all weights stay 1.
-Letters: K tasks or modalities, N predicted rows, W weights of the last shared layer.
+Letters: B rows, T slots, D width, K tasks or modalities, N predicted rows, W weights of the last shared layer.
 """
 
 from __future__ import annotations
