@@ -30,11 +30,12 @@ Work = Callable[[], int]
 
 
 def arguments(description: str, argv: Sequence[str] | None, **defaults: int | str) -> argparse.Namespace:
-    """The options that every benchmark takes; `defaults` are further ones, `rounds` among them."""
+    """The options that every benchmark takes; `defaults` are of further ones, `rounds` among them, and of `threads`."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="tiny sizes, one round: only to see that it runs")
     parser.add_argument("--out", type=Path, default=None, help="folder for the JSON (default: results; none if quick)")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="threads of torch")
+    threads = defaults.pop("threads", len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, default=threads, help="threads of torch (default: %(default)s)")
     for name, value in defaults.items():
         parser.add_argument(f"--{name}", type=type(value), default=value)
     options = parser.parse_args(argv)
