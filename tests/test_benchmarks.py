@@ -19,6 +19,7 @@ from tests.house import ROOT
 
 BENCHMARKS = ROOT / "benchmarks"
 PEERS = {
+    "growth": ["matplotlib", "transformers"],
     "loading_peers": ["datasets", "minari"],
     "perceiver": ["transformers"],
     "training_speed": ["transformers"],
