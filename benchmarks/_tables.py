@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import _corpora_table
+import _floors
 import _growth
 import _studies
 import _task_table
@@ -275,6 +276,7 @@ TABLES: dict[str, Callable[[Found], str]] = {
     "pairs": _corpora_table.pairs,
     **{path.stem: benchmark(path.stem) for path in Path(__file__).parent.glob("[a-z]*.py")},
     "growth": _growth.growth,
+    "floors": _floors.floors,
 }
 
 if __name__ == "__main__":
