@@ -74,7 +74,7 @@ QUICK = Scale(
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
-    options = arguments(__doc__ or "", argv, rounds=3, episodes=WHOLE.episodes[-1])
+    options = arguments(__doc__ or "", argv, rounds=5, episodes=WHOLE.episodes[-1])
     options.steps = 1  # of a turn of training
     scale = QUICK if options.quick else WHOLE
     counts = [count for count in scale.episodes if count <= options.episodes]
