@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PICTURE = Path(__file__).parents[1] / "docs" / "growth.png"
+DASHES = (0, (4, 3))
 Found = dict[str, Any]
 Points = list[tuple[int, Sequence[float]]]
 """What was counted, and the seconds of each round."""
@@ -127,6 +128,7 @@ def plot(body: Found, path: Path) -> Path:
         axes = figure.add_subplot(2, 2, number)
         for place, name in enumerate(curves):
             draw(axes, name, points_of(body["rates"], name), colour(place))
+        axes.plot([], [], color="black", linewidth=0.8, linestyle=DASHES, label="theory")
         axes.set_title(title, fontsize=10)
         axes.set(xscale="log", yscale="log", xlabel=CURVES[curves[0]].axis, ylabel="ms")
         counts = [count for count, _ in points_of(body["rates"], curves[0])]
@@ -154,4 +156,4 @@ def draw(axes: Axes, name: str, points: Points, shade: str) -> None:
     span = (half[0][0], half[-1][0])
     for slope in sorted(set(CURVES[name].theory)):
         allowed = [middle[-1] * (count / span[1]) ** slope for count in span]
-        axes.plot(span, allowed, color=shade, linewidth=0.8, linestyle=(0, (4, 3)))
+        axes.plot(span, allowed, color=shade, linewidth=0.8, linestyle=DASHES)
