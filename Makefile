@@ -43,6 +43,7 @@ doctor: $(READY)-demo  ## what this machine has, and what is missing
 bench: $(READY)-dev  ## every benchmark behind a claim, one after the other
 	@$(DRAW)
 	@for script in $(sort $(wildcard benchmarks/[a-z]*.py)); do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
+	@echo "== benchmarks/_floors.py"; $(BIN)/python benchmarks/_floors.py
 
 bench-quick:  ## the same at a tiny size: that they run
 	@$(MAKE) --no-print-directory bench ARGS=--quick

@@ -30,11 +30,12 @@ Work = Callable[[], int]
 
 
 def arguments(description: str, argv: Sequence[str] | None, **defaults: int | str) -> argparse.Namespace:
-    """The options that every benchmark takes; `defaults` are further ones, `rounds` among them."""
+    """The options that every benchmark takes; `defaults` are of further ones, `rounds` among them, and of `threads`."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="tiny sizes, one round: only to see that it runs")
     parser.add_argument("--out", type=Path, default=None, help="folder for the JSON (default: results; none if quick)")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="threads of torch")
+    threads = defaults.pop("threads", len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, default=threads, help="threads of torch (default: %(default)s)")
     for name, value in defaults.items():
         parser.add_argument(f"--{name}", type=type(value), default=value)
     options = parser.parse_args(argv)
@@ -159,7 +160,7 @@ def _show(name: str, rates: list[Rate], body: dict[str, Any]) -> None:
     for column in ("median", "lowest", "highest", "unit", "cores"):
         table.add_column(column, justify="right", no_wrap=True)
     for rate in rates:
-        numbers = (f"{value:,.0f}" for value in (rate.median, min(rate.rounds), max(rate.rounds)))
+        numbers = (shown(value) for value in (rate.median, min(rate.rounds), max(rate.rounds)))
         table.add_row(rate.name, *numbers, rate.unit, f"{rate.cores:.1f}")
     console = Console() if sys.stdout.isatty() else Console(width=160)
     console.print(table)
@@ -167,6 +168,11 @@ def _show(name: str, rates: list[Rate], body: dict[str, Any]) -> None:
         print(f"{row['of']} is {row['median']:.2f} [{row['low']:.2f}, {row['high']:.2f}] times {row['to']}")
     for key, value in body["figures"].items():
         print(f"{key}: {value}")
+
+
+def shown(value: float) -> str:
+    """`1,024`, `12.3`, `0.012`: three digits, or all before the point."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _processor() -> str:

@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import _corpora_table
+import _floors
+import _growth
 import _studies
 import _task_table
-from _markdown import table
+from _markdown import heading, table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
@@ -167,16 +169,11 @@ def benchmark(name: str) -> Callable[[Found], str]:
         if name not in found:
             return missing(f"python benchmarks/{name}.py")
         body = found[name]
-        facts = body["machine"]
         rows = []
         for rate in body["rates"]:
             ends = f"{min(rate['rounds']):,.0f} to {max(rate['rounds']):,.0f}"
             rows.append((rate["name"], f"{rate['median']:,.0f}", ends, rate["unit"], f"{rate['cores']:.1f}"))
-        text = (
-            f"`{body['command']}`, {body['date']}, {facts['processor']}, {facts['threads']} threads, "
-            f"torch {facts['versions']['torch']}; median of {len(body['rates'][0]['rounds'])} rounds.\n\n"
-        )
-        text += table(("what", "median", "range", "unit", "cores used"), rows) + "\n"
+        text = heading(body) + table(("what", "median", "range", "unit", "cores used"), rows) + "\n"
         for row in body["ratios"]:
             times = f"{row['median']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
             text += f"* {row['of']}: {times} times {row['to']}\n"
@@ -278,6 +275,8 @@ TABLES: dict[str, Callable[[Found], str]] = {
     "baselines": _corpora_table.baselines,
     "pairs": _corpora_table.pairs,
     **{path.stem: benchmark(path.stem) for path in Path(__file__).parent.glob("[a-z]*.py")},
+    "growth": _growth.growth,
+    "floors": _floors.floors,
 }
 
 if __name__ == "__main__":

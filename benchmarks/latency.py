@@ -30,7 +30,7 @@ TASKS = 8  # of a family
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
-    options = arguments(__doc__ or "", argv, steps=2000, agent="tiny", families="")
+    options = arguments(__doc__ or "", argv, threads=1, steps=2000, agent="tiny", families="")
     if options.quick:
         options.steps, options.families = 20, options.families or "babyai"
     agent = opengato.load(options.agent)

@@ -109,10 +109,13 @@ def text_batch(rows: int, context: int, documents_a_row: int) -> PackedBatch:
     """Rows full of held-out text, without padding."""
     serializer = text_agent(decoder.Config(width=16, depth=1, heads=2, hidden=16), context).config.serializer()
     length = context // documents_a_row
-    sequences = [serializer.episode(episode).window(0, length) for episode in text_episodes(rows * documents_a_row)]
+    episodes = text_episodes(rows * documents_a_row, characters=8 * length)  # a piece has four or so
+    sequences = [serializer.episode(episode).window(0, length) for episode in episodes]
     documents = [Document(sequence=sequence, source=0, episode=i) for i, sequence in enumerate(sequences)]
     groups = [documents[row * documents_a_row : (row + 1) * documents_a_row] for row in range(rows)]
-    return collate([pack(groups, context)])
+    batch = collate([pack(groups, context)])
+    assert batch.num_positions == rows * context, "the held-out text is too short for these rows"
+    return batch
 
 
 def adamw(module: torch.nn.Module) -> optim.Optimizers:

@@ -19,6 +19,7 @@ from tests.house import ROOT
 
 BENCHMARKS = ROOT / "benchmarks"
 PEERS = {
+    "growth": ["matplotlib", "transformers"],
     "loading_peers": ["datasets", "minari"],
     "perceiver": ["transformers"],
     "training_speed": ["transformers"],
@@ -55,6 +56,14 @@ def test_both_networks_of_the_training_benchmark_are_of_one_size(monkeypatch: py
     ours = training_speed.text_agent(trunk, 256)
     theirs = training_speed.gpt2(trunk, 256, ours.modality("text").codec.num_ids)
     assert theirs.num_parameters() == pytest.approx(ours.num_parameters, rel=0.02)
+
+
+@pytest.mark.parametrize(("length", "documents"), [(256, 4), (1024, 1)])
+def test_rows_of_the_training_benchmarks_are_full(length: int, documents: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("transformers")
+    batch = script("training_speed", monkeypatch).text_batch(2, length, documents)
+    assert batch.document_BT.shape == batch.payload["text"].view(2, length).shape  # as peers read it
+    assert batch.document_BT.unique().tolist() == list(range(documents))
 
 
 def test_turns_are_taken_round_by_round(monkeypatch: pytest.MonkeyPatch) -> None:
