@@ -11,11 +11,13 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask
 
 from opengato.backbones.stack import PlainConfig, Stack, StackConfig
 from opengato.core.backbone import CachedBackbone
 from opengato.nn.attention import same_document, visible
 from opengato.nn.cache import RollingCache
+from opengato.nn.flex import blocks_seen
 
 
 class CausalConfig(StackConfig, Protocol):
@@ -54,11 +56,15 @@ class CausalStack(CachedBackbone, Stack):
     attentions: int = 1
     marks: int = 0
 
-    def _sight(self, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Tensor:
+    def _mask(self, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Tensor:
         kept_BT = prompt_BT & (position_BT < self.config.sinks)
         mask_BTS = same_document(document_BT) & visible(position_BT, position_BT, kept_BT, self.config.window)
         # A padded slot sees itself, lest its softmax be empty.
         return mask_BTS | torch.eye(mask_BTS.shape[1], dtype=torch.bool, device=mask_BTS.device)
+
+    def _blocks_seen(self, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> BlockMask:
+        kept_BT = prompt_BT & (position_BT < self.config.sinks)
+        return blocks_seen(document_BT, position_BT, kept_BT, self.config.window)
 
     def new_cache(self, rows: int, window: int | None = None) -> RollingCache:
         config = self.config

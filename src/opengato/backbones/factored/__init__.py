@@ -87,6 +87,7 @@ class Factored(AxialBackbone, CausalStack):
         norm = nn.LayerNorm(config.width, bias=config.norm_bias)
         super().__init__(config, (FactoredBlock(config) for _ in range(config.depth)), norm)
         self.kinds = config.kinds
+        self.head_shape = None  # of several sights, each has a mask of its own
 
     def _sight_of(self, mask_BTS: Tensor, *marks: Tensor) -> Tensor:
         return sights(mask_BTS, *marks, self.config.kinds, self.config.within)
@@ -99,7 +100,7 @@ class Factored(AxialBackbone, CausalStack):
 
     def _sights(self, places: tuple[Tensor, Tensor, Tensor], axes_BTX: Tensor | None) -> Tensor:
         axes_BTX = one_place(places[1]) if axes_BTX is None else axes_BTX
-        return self._sight_of(self._sight(*places), axes_BTX, axes_BTX)
+        return self._sight_of(self._mask(*places), axes_BTX, axes_BTX)
 
     def residuals(
         self,
