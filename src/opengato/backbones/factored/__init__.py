@@ -22,7 +22,7 @@ from opengato.backbones.factored.sights import Within, look, num_sights, sights,
 from opengato.core.backbone import AxialBackbone
 from opengato.core.config import choose
 from opengato.nn.blocks import Block, Look, StreamBlock
-from opengato.nn.cache import RollingCache
+from opengato.nn.cache import Cache
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,7 +143,7 @@ class Factored(AxialBackbone, CausalStack):
         position_BT: Tensor,
         prompt_BT: Tensor,
         mask_BT: Tensor,
-        cache: RollingCache,
+        cache: Cache,
         rows_B: Tensor,
         axes_BTX: Tensor | None = None,
     ) -> Tensor:
