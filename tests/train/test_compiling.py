@@ -99,9 +99,13 @@ def test_a_trunk_goes_by_blocks_on_a_gpu_unless_something_hinders_it(
     assert not asked, "it is on a CPU"
     monkeypatch.setattr(torch.nn.Parameter, "device", torch.device("cuda"), raising=False)
     told = compiling.attend_by_blocks(agent, torch.bfloat16)
-    assert asked == [(torch.device("cuda"), torch.bfloat16, (4, 4, 8))]
+    assert asked == [(torch.device("cuda"), torch.bfloat16, (4, 4, 8))], "heads, heads of keys, head width"
     assert told == ([] if reason else [agent.backbone])
     assert agent.backbone.in_blocks is (reason is None)
+    monkeypatch.setattr(compiling, "compile_blocks", lambda _: [])
+    with compiling.compiled(agent, True, torch.bfloat16):
+        assert agent.backbone.in_blocks is (reason is None)
+    assert agent.backbone.in_blocks is False, "shapes are those of training"
     assert ("attention by blocks gives no kernel" in capsys.readouterr().err) == bool(reason), "a fallback says so"
 
 
