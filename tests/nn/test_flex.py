@@ -6,6 +6,7 @@ by default. Letters: B rows, T slots, S key slots, U blocks of queries, W blocks
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -135,6 +136,34 @@ def test_a_trunk_that_trains_in_blocks_gives_the_same_and_its_gradients(name: st
         found.append([hidden, *torch.autograd.grad((hidden * weights).sum(), asked)])
     for masked, blocked in zip(*found, strict=True):
         assert_close(blocked, masked, atol=2e-4, rtol=2e-4)
+
+
+@pytest.mark.usefixtures("written_out")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch", "ignore:The .grad attribute:UserWarning")
+def test_a_compiled_block_takes_the_sight_of_each_batch_and_is_compiled_once() -> None:
+    """Up to the kernel: what torch makes of a block, forward and backward, before it is turned into kernels."""
+    torch.manual_seed(0)
+    trunk = TRUNKS["decoder"].build().train()
+    sharpen(trunk)
+    graphs = []
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        graphs.append(graph)
+        return torch._dynamo.lookup_backend("aot_eager")(graph, inputs)
+
+    compiled = copy.deepcopy(trunk)
+    compiled.in_blocks = True
+    for block in compiled.blocks:
+        block.compile(dynamic=False, backend=backend)
+    for row in ([(70, 3, 0, 0), (150, 12, 0, 1), (36, 0, 0, -1)], [(256, 9, 0, 0)], [(2, 1, 0, 0), (254, 3, 0, 1)]):
+        found = []
+        for made in (trunk, compiled):
+            x = torch.randn(1, 2 * BLOCK, 32, generator=torch.Generator().manual_seed(1), requires_grad=True)
+            hidden = made(x, *places([row]))
+            found.append([hidden, *torch.autograd.grad(hidden.square().sum(), [x, *made.parameters()])])
+        for masked, blocked in zip(*found, strict=True):
+            assert_close(blocked, masked, atol=2e-3, rtol=2e-4)
+        assert len(graphs) == 1
 
 
 def test_blocks_are_for_training_on_whole_blocks() -> None:

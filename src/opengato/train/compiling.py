@@ -25,7 +25,7 @@ from opengato.nn.positions import rotary_angles, rotate
 Compile = Literal["auto", "always", "never"]
 PAYS_AFTER = 1000
 """Steps: compiling takes as long as tens of them, and saves a share of each (`benchmarks/training_peers.py`)."""
-ROUNDING = 0.05
+ROUNDING = 0.1
 """Of the largest number; bfloat16 keeps 8 bits, and a kernel that reads the wrong numbers is off by all of it."""
 
 
