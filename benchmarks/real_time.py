@@ -19,6 +19,7 @@ from _measure import Rate, Work, arguments, ratio, report, take_turns
 
 from opengato.agent.policy import AgentPolicy, Limits
 from opengato.backbones import decoder
+from opengato.core.environment import TaskInfo
 from opengato.core.policy import Observed
 from opengato.envs import find_task
 from opengato.recipes import tiny_tokens
@@ -62,8 +63,22 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
 
 def acting(policy: AgentPolicy, task_id: str, steps: int) -> Work:
     """One episode after the other on random observations that are there already, one environment at a time."""
-    task, generator = find_task(task_id), np.random.default_rng(0)
-    seen = []
+    task = find_task(task_id)
+    seen = observations(task, steps)
+
+    def work() -> int:
+        policy.begin(0, task, task.instruction, None, seed=0)
+        for observed in seen:
+            policy.act([0], [observed])
+        policy.end(0)
+        return steps
+
+    return work
+
+
+def observations(task: TaskInfo, steps: int) -> list[Observed]:
+    """Random ones of a task."""
+    generator, seen = np.random.default_rng(0), []
     for _ in range(steps):
         values = {
             name: (
@@ -74,15 +89,7 @@ def acting(policy: AgentPolicy, task_id: str, steps: int) -> Work:
             for name, spec in task.observation_specs.items()
         }
         seen.append(Observed(None, values))
-
-    def work() -> int:
-        policy.begin(0, task, task.instruction, None, seed=0)
-        for observed in seen:
-            policy.act([0], [observed])
-        policy.end(0)
-        return steps
-
-    return work
+    return seen
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 import math
@@ -14,8 +15,10 @@ from typing import Any
 import pytest
 import torch
 
+from opengato.recipes import gato_sizes
 from tests.evaluators.arena_toys import body as arena_outcome
 from tests.house import ROOT
+from tests.tiny import tiny_agent
 
 BENCHMARKS = ROOT / "benchmarks"
 PEERS = {
@@ -92,6 +95,52 @@ def test_processes_that_a_turn_ends_count_as_cores(monkeypatch: pytest.MonkeyPat
         seconds = rate.cores * waited[-1]
         assert seconds == pytest.approx(0.3 * processes, abs=0.25)
         assert seconds >= 0.3 * processes
+
+
+def test_what_a_rate_on_a_gpu_means_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = script("gpu", monkeypatch)
+    agent = tiny_agent("tokens")
+    agent.config = dataclasses.replace(agent.config, backbone=gato_sizes.trunk("1.18B"), context=1024)
+    monkeypatch.setattr(type(agent), "num_parameters", 10**9)
+    work = 6 * 10**9 + 12 * 24 * 2048 * 1024
+    figures = gpu.arithmetic(agent, {"mask": 1e4, "blocks, compiled": 5e4, gpu_packed(gpu): 9e4}, "h100")
+    assert figures["share of the peak"]["blocks, compiled"] == f"{5e4 * work / 989e12:.1%}" == "33.4%"
+    hours = 10**6 * 512 * 1024 / 5e4 / 3600
+    assert figures["GPU hours of Gato's run"].endswith(f"50,000 a second / 3600 = {hours:,.0f}")
+    names = ["NVIDIA H100 80GB HBM3", "NVIDIA H200", "NVIDIA A100-SXM4-80GB", "NVIDIA H100 PCIe", "GeForce RTX 4090"]
+    assert [gpu.kind_of(name) for name in names] == ["h100", "h200", "a100", None, None]
+
+
+def gpu_packed(gpu: Any) -> str:
+    """A way to train with several documents a row, in which there is less to compute than is counted."""
+    return next(way for way, how in gpu.TRAININGS.items() if how[2] > 1)
+
+
+def test_sizes_that_were_measured_before_on_the_same_gpu_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = script("gpu", monkeypatch)
+    about = {"GPU": "NVIDIA H100 80GB HBM3", "a step": "512 rows, 8 at once"}
+    names = ("gato-79m", "gato-364m", "gato-1b")
+    rates = [
+        {"name": f"{name}: acting", "unit": "actions/s", "rounds": [7.0], "cores": 1.0, "median": 7} for name in names
+    ]
+    figures = {**about, **{f"{name}, peak memory": {"mask": "1 GiB"} for name in names}}
+    (tmp_path / "gpu.json").write_text(json.dumps({"rates": rates, "figures": figures}))
+    kept, told = gpu.earlier(tmp_path, about, "gato-364m")
+    assert [rate.name for rate in kept] == ["gato-79m: acting", "gato-1b: acting"]
+    assert kept[0].rounds == (7.0,)
+    assert told.keys() == {"gato-79m, peak memory", "gato-1b, peak memory"}
+    assert gpu.earlier(tmp_path, {**about, "GPU": "NVIDIA H200"}, "gato-1b") == ([], {})
+    assert gpu.earlier(tmp_path / "nowhere", about, "gato-1b") == gpu.earlier(None, about, "gato-1b") == ([], {})
+
+
+def test_without_a_gpu_nothing_is_measured_and_nothing_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gpu = script("gpu", monkeypatch)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert gpu.main(["--out", str(tmp_path), "--threads", str(torch.get_num_threads())]) == {}
+    assert "there is no GPU here, nothing is measured\n" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_pages_say_what_the_files_say(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,14 +16,18 @@ from opengato.agent.generate import Decoding
 from opengato.agent.model import Agent
 from opengato.agent.policy import AgentPolicy, Limits, Trace
 from opengato.agent.slots import slots_of
+from opengato.backbones import causal
 from opengato.core.episode import Episode
 from opengato.core.modality import Sampling
 from opengato.core.policy import Observed
 from opengato.core.sequence import TokenSequence, concatenate
 from opengato.data.documents import slice_steps
+from opengato.nn.cache import FixedCache
+from opengato.nn.graphs import Replayed
 from opengato.rollout import rollout
 from tests.agent.toy import ToyFamily, task
 from tests.close import assert_close
+from tests.nn.test_graphs import Recording
 from tests.tiny import ACTION, ENCODINGS, OBSERVATION, tiny_agent, toy_episode
 
 WINDOW = 24
@@ -96,6 +100,24 @@ def test_acting_is_the_full_forward_pass_long_after_the_window_has_rolled(toy_fa
     wide = tiny_agent(encoding, window=10 * WINDOW)
     late = [best_values(wide, sequence, step)["force"] for step in range(10, 20)]
     assert not np.allclose(late, episode.actions["force"][10:])
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_acting_with_recorded_passes_is_acting(
+    toy_family: ToyFamily, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU, with the cache that is its, and something that stands in for its recordings."""
+    agent = tiny_agent(encoding, window=WINDOW)
+
+    def run(policy: AgentPolicy) -> list[Episode]:
+        return list(rollout(task(), policy, episodes=6, seed=3, num_envs=3))
+
+    expected = run(AgentPolicy(agent, rows=3))
+    monkeypatch.setattr(causal, "RollingCache", FixedCache)
+    policy, recording = AgentPolicy(agent, rows=3), Recording()
+    policy._decoding._extend = Replayed(policy._decoding._extended, recording)
+    assert_same_episodes(run(policy), expected)
+    assert recording.made > 1
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

@@ -89,7 +89,7 @@ def test_a_sparse_layer_by_its_equation() -> None:
     nothing = {f"feed_forward.{name}": torch.zeros_like(t) for name, t in block.paths[0].state_dict().items()}
     plain.load_state_dict({**block.shared.state_dict(), **nothing})
     angles = trunk._angles(POSITION, torch.float32)
-    attended = plain(inputs(), angles, trunk._sight(*PLACES)).flatten(0, 1)  # its feed-forward gives nothing
+    attended = plain(inputs(), angles, trunk._mask(*PLACES)).flatten(0, 1)  # its feed-forward gives nothing
     normed = plain.norm_hidden(attended)
     router = block.router.weight.double().numpy()
     expected = attended.double().numpy()

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from opengato.backbones import causal
 from opengato.core.backbone import AxialBackbone, Backbone, CachedBackbone
 from opengato.core.config import plugins
+from opengato.nn.cache import Cache, FixedCache, RollingCache
 from tests.close import assert_close
 from tests.contracts.found import assert_survives_json, config_of, variants
 from tests.tiny import sharpen
@@ -194,10 +197,14 @@ def cached(variant: str) -> CachedBackbone:
     return made
 
 
+@pytest.mark.parametrize("kind", [RollingCache, FixedCache])
 @pytest.mark.parametrize("variant", VARIANTS)
 @torch.inference_mode()
-def test_cached_is_uncached_long_after_the_window_has_rolled(variant: str) -> None:
+def test_cached_is_uncached_long_after_the_window_has_rolled(
+    variant: str, kind: type[Cache], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Four sequences of different lengths, fed in pieces of any size, padded on the right, rows in any order."""
+    monkeypatch.setattr(causal, "RollingCache", kind)
     made = cached(variant)
     lengths = [5 * WINDOW + 7, 3 * WINDOW, 9, 6 * WINDOW]
     prompts = [2, 0, 1, 8]
@@ -246,3 +253,32 @@ def test_a_cache_row_can_be_used_again(variant: str) -> None:
     hidden = made.extend(x, position, position < 1, full[:1, :4], cache, torch.tensor([0]))
     expected = made(x, torch.zeros_like(position), position, position < 1)
     assert_close(hidden, expected, atol=1e-5, rtol=1e-5)
+
+
+class NothingAwaited(TorchDispatchMode):
+    """Refuses what a GPU cannot record: numbers that the CPU reads or sends, and shapes by numbers."""
+
+    FORBIDDEN = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "lift_fresh", "is_nonzero", "equal")
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        assert not name.startswith(self.FORBIDDEN), name
+        if name in ("index", "index_put", "index_put_"):
+            assert all(index is None or index.dtype == torch.int64 for index in args[1]), "a mask as an index"
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@torch.inference_mode()
+def test_a_pass_that_can_be_recorded_waits_for_no_number(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(causal, "RollingCache", FixedCache)
+    made = cached(variant)
+    for rows in (1, 3):
+        cache = made.new_cache(rows)
+        for first, length in ((0, 5), (5, 1), (6, 1)):
+            position = torch.arange(first, first + length).expand(rows, length)
+            mask = torch.arange(length) < length - torch.arange(rows)[:, None].clamp(max=length - 1)
+            given = vectors(rows, length), position, position < 2, mask, cache, torch.arange(rows)
+            numbers = axes(made, position)
+            with NothingAwaited() if made.recordable else pytest.raises(AssertionError), NothingAwaited():
+                made.extend(*given, *numbers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from opengato.nn.cache import RollingCache
+from opengato.nn.cache import Cache, FixedCache, RollingCache
 
 HEADS, WIDTH, LAYERS = 2, 3, 2
 
@@ -20,7 +20,7 @@ def new_keys(rows: list[int], positions: list[list[int]], layer: int) -> torch.T
     return keys
 
 
-def write(cache: RollingCache, rows: list[int], positions: list[list[int]], kept: list[int] | None = None) -> None:
+def write(cache: Cache, rows: list[int], positions: list[list[int]], kept: list[int] | None = None) -> None:
     """Positions of each row; those below `kept` (by row; default: below `cache.sinks`) stay for ever."""
     kept = kept or [cache.sinks] * 3
     length = max(map(len, positions))
@@ -34,10 +34,13 @@ def write(cache: RollingCache, rows: list[int], positions: list[list[int]], kept
         cache.write_layer(layer, written, keys, -keys)
 
 
+@pytest.mark.parametrize("kind", [RollingCache, FixedCache])
 @pytest.mark.parametrize(("window", "kept"), [(5, [3, 0, 2]), (5, [0, 0, 0]), (1, [2, 2, 1]), (7, [20, 4, 9])])
-def test_it_holds_the_first_positions_of_each_row_and_the_last_ones(window: int, kept: list[int]) -> None:
+def test_it_holds_the_first_positions_of_each_row_and_the_last_ones(
+    window: int, kept: list[int], kind: type[Cache]
+) -> None:
     sinks = max(kept)
-    cache = RollingCache(LAYERS, 3, HEADS, WIDTH, window, sinks)
+    cache = kind(LAYERS, 3, HEADS, WIDTH, window, sinks)
     lengths = [0, 0, 0]
     generator = torch.Generator().manual_seed(0)
     for _ in range(40):
@@ -67,11 +70,29 @@ def test_what_is_read_is_what_was_written_with_and_without_a_copy() -> None:
     cache = RollingCache(LAYERS, 3, HEADS, WIDTH, window=4, sinks=0)
     write(cache, [0, 1, 2], [[0, 1], [0, 1], [0, 1]])
     for rows in ([0, 1, 2], [2, 0], [1]):
-        key_BHSK, value_BHSK = cache.read_layer(1, torch.tensor(rows), 2)
+        key_BHSK, value_BHSK = cache.read_layer(1, cache.rows(torch.tensor(rows)), 2)
         expected = new_keys(rows, [[0, 1]] * len(rows), 1)
         assert torch.equal(key_BHSK, expected)
         assert torch.equal(value_BHSK, -expected)
-    assert cache.read_layer(1, torch.arange(3), 2)[0].data_ptr() == cache.key[1].data_ptr()
+    assert cache.read_layer(1, cache.rows(torch.arange(3)), 2)[0].data_ptr() == cache.key[1].data_ptr()
+
+
+def test_a_cache_of_fixed_shapes_reads_all_places_and_hides_the_empty_ones() -> None:
+    cache = FixedCache(LAYERS, 2, HEADS, WIDTH, window=4, sinks=3)
+    places = cache.key.shape[3]
+    assert places == 16, "3 and twice the window, one for padding, and what makes it a multiple of 8"
+    write(cache, [1, 0], [[0, 1], [0]])
+    rows_B = torch.tensor([1, 0])
+    position_BS, kept_BS = cache.seen(rows_B)
+    assert position_BS.tolist() == [[0, 1, *[-1] * 14], [0, *[-1] * 15]], "padding is nowhere"
+    assert kept_BS.sum(1).tolist() == [2, 1]
+    key_BHSK, _ = cache.read_layer(1, cache.rows(rows_B), cache.used(rows_B))
+    assert key_BHSK.shape == (2, HEADS, places, WIDTH)
+    assert torch.equal(key_BHSK[:, :, :1], new_keys([1, 0], [[0], [0]], 1))
+    alone = FixedCache(LAYERS, 1, HEADS, WIDTH, window=4, sinks=3)
+    write(alone, [0], [[0, 1]])
+    key_BHSK, _ = alone.read_layer(1, alone.rows(torch.tensor([0])), places)
+    assert key_BHSK.data_ptr() == alone.key[1].data_ptr(), "the only row is read where it lies"
 
 
 def test_what_is_used_is_a_prefix_of_the_places() -> None:

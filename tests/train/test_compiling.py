@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.attention import flex_attention
 
 from opengato.core.batch import PackedBatch
 from opengato.data.documents import Document
@@ -60,6 +61,52 @@ def test_a_compiled_network_has_the_same_gradients_and_is_plain_afterwards() -> 
         if weight.grad is not None:
             assert_close(weight.grad, slopes[name], atol=1e-4, rtol=1e-4)
     assert all(block._compiled_call_impl is None for block in agent.modules() if isinstance(block, Block))
+
+
+@pytest.fixture
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `compiling` compiles is left as it is."""
+    compile_really = torch.compile
+    monkeypatch.setattr(
+        torch, "compile", lambda f, **how: f if "compiling" in f.__module__ else compile_really(f, **how)
+    )
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_attention_by_blocks_is_tried_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hindrance() -> str | None:
+        return compiling.blocks_hindrance(CPU, torch.float32, (2, 1, 16))
+
+    assert "does not support backward on CPU" in (hindrance() or "")
+    monkeypatch.setattr(flex_attention, "_validate_device", lambda *_: None)
+    assert hindrance() is None
+
+    def careless(q: Tensor, k: Tensor, v: Tensor, sight: object) -> Tensor:
+        return attend(q, k, v, sight if isinstance(sight, Tensor) else None)
+
+    monkeypatch.setattr(compiling, "attend", careless)
+    assert "off by up to" in (hindrance() or ""), "a kernel that sees other documents"
+
+
+@pytest.mark.parametrize("reason", [None, "no kernel"])
+def test_a_trunk_goes_by_blocks_on_a_gpu_unless_something_hinders_it(
+    reason: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+    monkeypatch.setattr(compiling, "blocks_hindrance", lambda *given: asked.append(given) or reason)
+    agent = tiny_agent()
+    assert compiling.attend_by_blocks(agent, torch.bfloat16) == []
+    assert not asked, "it is on a CPU"
+    monkeypatch.setattr(torch.nn.Parameter, "device", torch.device("cuda"), raising=False)
+    told = compiling.attend_by_blocks(agent, torch.bfloat16)
+    assert asked == [(torch.device("cuda"), torch.bfloat16, (4, 4, 8))], "heads, heads of keys, head width"
+    assert told == ([] if reason else [agent.backbone])
+    assert agent.backbone.in_blocks is (reason is None)
+    monkeypatch.setattr(compiling, "compile_blocks", lambda _: [])
+    with compiling.compiled(agent, True, torch.bfloat16):
+        assert agent.backbone.in_blocks is (reason is None)
+    assert agent.backbone.in_blocks is False, "shapes are those of training"
+    assert ("attention by blocks gives no kernel" in capsys.readouterr().err) == bool(reason), "a fallback says so"
 
 
 @pytest.mark.parametrize(

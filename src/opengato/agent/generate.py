@@ -5,6 +5,7 @@ Letters: B rows, T slots, N last positions of each row, D width.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from opengato.core.backbone import CachedBackbone
 from opengato.core.episode import ArraySpec
 from opengato.core.modality import Sampling
 from opengato.core.sequence import TokenSequence
+from opengato.nn.graphs import Replayed
 
 if TYPE_CHECKING:
     from opengato.agent.model import Agent
@@ -24,10 +26,11 @@ if TYPE_CHECKING:
 class Decoding:
     """Several sequences of one agent, decoded side by side; row b has its own length and its own past.
 
-    `window` is how many positions a layer sees of it (default: as many as in training).
+    `window` is how many positions a layer sees of it (default: as many as in training). On a GPU passes whose shapes
+    come again are CUDA `graphs`.
     """
 
-    def __init__(self, agent: Agent, rows: int, window: int | None = None):
+    def __init__(self, agent: Agent, rows: int, window: int | None = None, *, graphs: bool = True):
         backbone = agent.backbone
         if not isinstance(backbone, CachedBackbone):
             raise ValueError(f"{type(backbone).__name__} cannot decode step by step: it keeps no cache")
@@ -35,6 +38,9 @@ class Decoding:
         self.backbone = backbone
         self.cache = backbone.new_cache(rows, window)
         self.length = [0] * rows
+        self._extend: Callable[..., Tensor] = self._extended
+        if graphs and agent.device.type == "cuda" and backbone.recordable:
+            self._extend = Replayed(self._extended)
 
     def reset(self, row: int) -> None:
         """Start a new sequence in `row`."""
@@ -69,12 +75,17 @@ class Decoding:
             piece = (members, slice(start, start + limit))
             rows_B = torch.tensor([rows[b] for b in members], device=self.agent.device)
             places = (position_BT[piece], prompt_BT[piece], slots.mask_BT[piece])
-            h_BTD = self.backbone.extend(x_BTD[piece], *places, self.cache, rows_B, *(a[piece] for a in axes))
+            h_BTD = self._extend(x_BTD[piece], *places, rows_B, *(a[piece] for a in axes))
             here_BN = wanted_BN[members] - start
             within_BN = (here_BN >= 0) & (here_BN < slots.mask_BT[piece].sum(1)[:, None])
             found_BND = h_BTD[torch.arange(len(members))[:, None], here_BN.clamp(0, h_BTD.shape[1] - 1)]
             last_BND[members] = torch.where(within_BN[..., None], found_BND, last_BND[members])
         return last_BND
+
+    def _extended(
+        self, x_BTD: Tensor, position_BT: Tensor, prompt_BT: Tensor, mask_BT: Tensor, rows_B: Tensor, *axes: Tensor
+    ) -> Tensor:
+        return self.backbone.extend(x_BTD, position_BT, prompt_BT, mask_BT, self.cache, rows_B, *axes)
 
     @torch.inference_mode()
     def sample(

@@ -40,7 +40,8 @@ class Limits:
     bounds the time of a step [Reed et al. 2022, arXiv:2205.06175, app. G]; None remembers on. `window` positions are in
     sight of each layer (None: as in training). A prompt is read up to `prompt_length` positions, the instruction among
     them (None: the context of the agent). Not `instructed`, it is not told its instruction. An agent that predicts
-    returns prefers one that is higher by the expert's return by `good_returns` nats; 0 takes what its data had.
+    returns prefers one that is higher by the expert's return by `good_returns` nats; 0 takes what its data had. Passes
+    are CUDA `graphs` where they can be (`Decoding`).
     """
 
     top_p: float = 1.0
@@ -50,6 +51,7 @@ class Limits:
     prompt_length: int | None = None
     instructed: bool = True
     good_returns: float = 10.0
+    graphs: bool = True
 
     def __post_init__(self) -> None:
         for name in ("history", "window", "prompt_length"):
@@ -120,7 +122,7 @@ class AgentPolicy(Policy):
         self.prompt = prompt
         self.target_return = target_return
         self.name = ", ".join(filter(None, (f"agent, temperature {temperature:g}", str(self.limits))))
-        self._decoding = Decoding(agent, rows, self.limits.window)
+        self._decoding = Decoding(agent, rows, self.limits.window, graphs=self.limits.graphs)
         self._running: dict[int, _Running] = {}
 
     def begin(self, slot: int, task: TaskInfo, instruction: str, env: gymnasium.Env | None, seed: int) -> None:

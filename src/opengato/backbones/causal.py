@@ -11,11 +11,13 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask
 
 from opengato.backbones.stack import PlainConfig, Stack, StackConfig
 from opengato.core.backbone import CachedBackbone
 from opengato.nn.attention import same_document, visible
-from opengato.nn.cache import RollingCache
+from opengato.nn.cache import Cache, FixedCache, RollingCache
+from opengato.nn.flex import blocks_seen
 
 
 class CausalConfig(StackConfig, Protocol):
@@ -54,18 +56,23 @@ class CausalStack(CachedBackbone, Stack):
     attentions: int = 1
     marks: int = 0
 
-    def _sight(self, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Tensor:
+    def _mask(self, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Tensor:
         kept_BT = prompt_BT & (position_BT < self.config.sinks)
         mask_BTS = same_document(document_BT) & visible(position_BT, position_BT, kept_BT, self.config.window)
         # A padded slot sees itself, lest its softmax be empty.
         return mask_BTS | torch.eye(mask_BTS.shape[1], dtype=torch.bool, device=mask_BTS.device)
 
-    def new_cache(self, rows: int, window: int | None = None) -> RollingCache:
+    def _blocks_seen(self, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> BlockMask:
+        kept_BT = prompt_BT & (position_BT < self.config.sinks)
+        return blocks_seen(document_BT, position_BT, kept_BT, self.config.window)
+
+    def new_cache(self, rows: int, window: int | None = None) -> Cache:
         config = self.config
         reach = config.window if window is None else window
         layers = config.depth * self.attentions
-        cache = RollingCache(layers, rows, config.key_heads, config.head_width, reach, config.sinks, self.marks)
         weight = next(self.norm.parameters())
+        kind = FixedCache if weight.is_cuda else RollingCache
+        cache = kind(layers, rows, config.key_heads, config.head_width, reach, config.sinks, self.marks)
         return cache.to(weight.device, weight.dtype)
 
     def extend(
@@ -74,7 +81,7 @@ class CausalStack(CachedBackbone, Stack):
         position_BT: Tensor,
         prompt_BT: Tensor,
         mask_BT: Tensor,
-        cache: RollingCache,
+        cache: Cache,
         rows_B: Tensor,
     ) -> Tensor:
         return self._extended((x_BTD, position_BT, prompt_BT, mask_BT), cache, rows_B)
@@ -83,7 +90,7 @@ class CausalStack(CachedBackbone, Stack):
         """The sight of queries in keys that the mask lets them see, from the marks of both, where they have such."""
         return mask_BTS
 
-    def _extended(self, slots: tuple[Tensor, ...], cache: RollingCache, rows_B: Tensor) -> Tensor:
+    def _extended(self, slots: tuple[Tensor, ...], cache: Cache, rows_B: Tensor) -> Tensor:
         """`extend` for slots as its first four arguments give them, and their marks (B, T, M) if they have such."""
         x_BTD, position_BT, prompt_BT, mask_BT, *marks = slots
         if x_BTD.shape[1] > cache.slack + 1:
@@ -95,12 +102,12 @@ class CausalStack(CachedBackbone, Stack):
         # A padded slot sees all, lest its softmax be empty.
         mask_BTS = visible(position_BT, key_BS, kept_BS, cache.window) | ~mask_BT[:, :, None]
         sight = self._sight_of(mask_BTS, *marks, *([cache.marks(rows_B)] if marks else []))
-        angles, layers = self._angles(position_BT, x_BTD.dtype), count()
+        rows, angles, layers = cache.rows(rows_B), self._angles(position_BT, x_BTD.dtype), count()
 
         def look(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             layer = next(layers)
             cache.write_layer(layer, written, k, v)
-            return self._look(q, *cache.read_layer(layer, rows_B, key_BS.shape[1]), sight)
+            return self._look(q, *cache.read_layer(layer, rows, key_BS.shape[1]), sight)
 
         for block in self._blocks():
             x_BTD = block.through(x_BTD, angles, look)

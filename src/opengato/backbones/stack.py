@@ -13,12 +13,14 @@ from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention.flex_attention import BlockMask
 from torch.utils.checkpoint import checkpoint
 
 from opengato.core.backbone import LayeredBackbone
 from opengato.core.config import choose
 from opengato.nn.attention import attend, attention_weights
 from opengato.nn.blocks import FewKeysConfig, StreamBlock
+from opengato.nn.flex import BLOCK, Blockwise
 from opengato.nn.layers import ACTIVATIONS, Activation
 from opengato.nn.positions import rotary_angles
 
@@ -30,6 +32,10 @@ class StackConfig(Protocol):
     def width(self) -> int: ...
     @property
     def depth(self) -> int: ...
+    @property
+    def heads(self) -> int: ...
+    @property
+    def key_heads(self) -> int: ...
     @property
     def head_width(self) -> int: ...
     @property
@@ -88,7 +94,7 @@ def check_drop_path(rate: float) -> None:
         raise ValueError(f"`drop_path` is {rate}, expected a probability from 0 up to 1, without 1")
 
 
-class Stack(LayeredBackbone):
+class Stack(Blockwise, LayeredBackbone):
     """Blocks, after which `norm` makes hidden states ready for heads; a subclass says who sees whom.
 
     A block is called with the stream, the angles of its slots and their `sight`, which is a mask unless a subclass
@@ -99,12 +105,22 @@ class Stack(LayeredBackbone):
         super().__init__()
         self.config = config
         self.width, self.depth = config.width, config.depth
+        self.head_shape = config.heads, config.key_heads, config.head_width
         self.blocks = nn.ModuleList(blocks)
         self.norm = norm
 
     @abstractmethod
-    def _sight(self, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Any:
+    def _mask(self, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Any:
         """Who sees whom in a packed batch."""
+
+    @abstractmethod
+    def _blocks_seen(self, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> BlockMask:
+        """The same as blocks."""
+
+    def _sight(self, *places: Tensor) -> Any:
+        """The one of the two that is faster; rows of other lengths than in training are rarely met twice."""
+        is_whole = places[0].shape[1] % BLOCK == 0
+        return self._blocks_seen(*places) if self.in_blocks and self.training and is_whole else self._mask(*places)
 
     def _look(self, q_BHTK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, sight: Any) -> Tensor:
         """What queries read within their sight."""
@@ -150,7 +166,7 @@ class Stack(LayeredBackbone):
     def attention(
         self, layer: int, x_BTD: Tensor, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor
     ) -> Tensor:
-        return self._attention(layer, x_BTD, position_BT, self._sight(document_BT, position_BT, prompt_BT))
+        return self._attention(layer, x_BTD, position_BT, self._mask(document_BT, position_BT, prompt_BT))
 
     def _attention(self, layer: int, x_BTD: Tensor, position_BT: Tensor, sight: Any) -> Tensor:
         streams = (stream for stream, _ in self._streams(x_BTD, position_BT, sight))

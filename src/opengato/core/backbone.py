@@ -42,7 +42,12 @@ class Backbone(nn.Module, ABC):
 
 
 class CachedBackbone(Backbone):
-    """A causal trunk that can continue from a cache, one step at a time, for several episodes at once."""
+    """A causal trunk that can continue from a cache, one step at a time, for several episodes at once.
+
+    It is `recordable` if what `extend` does on a GPU follows from the shapes of its arguments alone.
+    """
+
+    recordable: bool = True
 
     @abstractmethod
     def new_cache(self, rows: int, window: int | None = None) -> Any:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask
+
+from opengato.nn.flex import attend_in_blocks
 
 SHORT = 256
 """Keys up to which attention is written out where that is faster (`benchmarks/attention.py`)."""
@@ -18,7 +21,7 @@ def attend(
     q_BHTK: Tensor,
     k_BGSK: Tensor,
     v_BGSK: Tensor,
-    mask_BTS: Tensor | None = None,
+    mask_BTS: Tensor | BlockMask | None = None,
     bias_BHTS: Tensor | None = None,
     scale: float | None = None,
 ) -> Tensor:
@@ -26,8 +29,13 @@ def attend(
 
     `bias_BHTS` is added to the scaled scores; any of its sizes may be 1. What a query that sees nothing gives is
     undefined: callers let each slot see itself. Each of fewer heads of keys serves the queries of H / G heads that
-    follow one another; of one head, all [Shazeer 2019, arXiv:1911.02150, sec. 3].
+    follow one another; of one head, all [Shazeer 2019, arXiv:1911.02150, sec. 3]. Instead of a mask there may be blocks
+    of one (`nn/flex.py`), without a bias and with the usual scale.
     """
+    if isinstance(mask_BTS, BlockMask):
+        assert bias_BHTS is None
+        assert scale is None
+        return attend_in_blocks(q_BHTK, k_BGSK, v_BGSK, mask_BTS)
     heads, keys = q_BHTK.shape[1], k_BGSK.shape[1]
     if keys < heads and q_BHTK.shape[2] == 1 and bias_BHTS is None:
         # Heads take the place of slots: keys and values, all that writing a text reads, are then read once.

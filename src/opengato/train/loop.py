@@ -100,7 +100,7 @@ def fit(
     metrics = Metrics(folder, config.steps) if team.is_first else Silent()
     agent.train()
 
-    with contextlib.closing(metrics), compiled(agent, state["compiled"]), StopRequest() as stop:
+    with contextlib.closing(metrics), compiled(agent, state["compiled"], dtype), StopRequest() as stop:
         begun = saved = time.perf_counter()
         source = batches(done) if done < config.steps else iter(())
 

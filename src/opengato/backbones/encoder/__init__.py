@@ -11,11 +11,13 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention.flex_attention import BlockMask
 
 from opengato.backbones.stack import PlainConfig, Stack
 from opengato.core.backbone import BranchedBackbone, Branches
 from opengato.nn.attention import attend, same_document
 from opengato.nn.blocks import Block
+from opengato.nn.flex import documents_seen
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,8 +44,11 @@ class Encoder(BranchedBackbone, Stack):
         blocks = (Block(config, bias=config.bias) for _ in range(config.depth))
         super().__init__(config, blocks, nn.LayerNorm(config.width, bias=config.norm_bias))
 
-    def _sight(self, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Tensor:
+    def _mask(self, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Tensor:
         return same_document(document_BT)
+
+    def _blocks_seen(self, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> BlockMask:
+        return documents_seen(document_BT)
 
     def _angles(self, position_BT: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         return super()._angles(position_BT if self.config.rotary else torch.zeros_like(position_BT), dtype)

@@ -22,7 +22,7 @@ from opengato.backbones.factored.sights import Within, look, num_sights, sights,
 from opengato.core.backbone import AxialBackbone
 from opengato.core.config import choose
 from opengato.nn.blocks import Block, Look, StreamBlock
-from opengato.nn.cache import RollingCache
+from opengato.nn.cache import Cache
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +87,7 @@ class Factored(AxialBackbone, CausalStack):
         norm = nn.LayerNorm(config.width, bias=config.norm_bias)
         super().__init__(config, (FactoredBlock(config) for _ in range(config.depth)), norm)
         self.kinds = config.kinds
+        self.head_shape = None  # of several sights, each has a mask of its own
 
     def _sight_of(self, mask_BTS: Tensor, *marks: Tensor) -> Tensor:
         return sights(mask_BTS, *marks, self.config.kinds, self.config.within)
@@ -99,7 +100,7 @@ class Factored(AxialBackbone, CausalStack):
 
     def _sights(self, places: tuple[Tensor, Tensor, Tensor], axes_BTX: Tensor | None) -> Tensor:
         axes_BTX = one_place(places[1]) if axes_BTX is None else axes_BTX
-        return self._sight_of(self._sight(*places), axes_BTX, axes_BTX)
+        return self._sight_of(self._mask(*places), axes_BTX, axes_BTX)
 
     def residuals(
         self,
@@ -142,7 +143,7 @@ class Factored(AxialBackbone, CausalStack):
         position_BT: Tensor,
         prompt_BT: Tensor,
         mask_BT: Tensor,
-        cache: RollingCache,
+        cache: Cache,
         rows_B: Tensor,
         axes_BTX: Tensor | None = None,
     ) -> Tensor:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from torch import Tensor, nn
+from torch.nn.attention.flex_attention import BlockMask
 
 from opengato.backbones.stack import Stack, check_drop_path, check_few_keys
 from opengato.nn.attention import same_document
 from opengato.nn.blocks import NormAfterBlock
+from opengato.nn.flex import documents_seen
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,8 +46,11 @@ class PalmEncoder(Stack):
     def __init__(self, config: Config):
         super().__init__(config, (NormAfterBlock(config) for _ in range(config.depth)), nn.Identity())
 
-    def _sight(self, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Tensor:
+    def _mask(self, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Tensor:
         return same_document(document_BT)
+
+    def _blocks_seen(self, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> BlockMask:
+        return documents_seen(document_BT)
 
     def final_parameters(self) -> list[nn.Parameter]:
         last = self.blocks[-1]

@@ -77,3 +77,4 @@ class Pathways(CausalStack):
         norm = nn.LayerNorm(config.width, bias=config.norm_bias)
         super().__init__(config, (ParallelPaths(config) for _ in range(config.depth)), norm)
         self.attentions = config.paths
+        self.recordable = not config.devices

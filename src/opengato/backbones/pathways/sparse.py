@@ -113,6 +113,7 @@ class SparsePathways(CausalStack):
     """The trunk; its hidden states are normalised, ready for heads."""
 
     config: Config
+    recordable = False  # how many slots go which way is up to what they hold
 
     def __init__(self, config: Config):
         norm = nn.LayerNorm(config.width, bias=config.norm_bias)
