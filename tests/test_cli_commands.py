@@ -282,6 +282,7 @@ def test_evaluate(trained: Path, capsys: Output) -> None:
     seen = capsys.readouterr()
     assert TASK in seen.out
     assert "written: out/report.json" in seen.err
+    assert [path.name for path in Path("out").iterdir()] == ["report.json"]
     body = json.loads(Path("out/report.json").read_text())
     assert body["results"][0]["num_samples"] == 2
     assert body["agent"]["acting"] == "temperature 0"

@@ -26,6 +26,7 @@ from opengato.core.policy import Observed, Policy, Values
 from opengato.evaluators import Player, Settings, measurable_families, trained_tasks, video
 from opengato.evaluators import evaluate as measure
 from opengato.evaluators.demo import main as run_demo
+from opengato.evaluators.kept import part_of
 from opengato.rollout import as_policy
 
 # A step of a small model is too short to share: on two busy cores a token took 18 ms with two threads, 4 ms with one.
@@ -66,7 +67,9 @@ def evaluate(arguments: Evaluate) -> None:
         prompted=arguments.prompted,
         anchors=arguments.anchors,
     )
-    report = measure(player, arguments.tasks or measurable_families(trained_tasks(player)), settings=settings)
+    tasks = arguments.tasks or measurable_families(trained_tasks(player))
+    keep = None if arguments.json is None else part_of(arguments.json)
+    report = measure(player, tasks, settings=settings, keep=keep)
     console = wide_console()
     console.print(report)
     written = [report.to_json(arguments.json)] if arguments.json else []
@@ -74,6 +77,8 @@ def evaluate(arguments: Evaluate) -> None:
         written.append(report.plot(arguments.plot, arguments.plot_kind))
     for path in written:
         print(f"written: {path}", file=sys.stderr)
+    if keep is not None:
+        keep.unlink()
 
 
 def limits_of(acting: Acting) -> Limits:

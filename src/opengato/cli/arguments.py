@@ -96,7 +96,7 @@ class Evaluate:
     anchors: Literal["measured", "jat"] = "measured"
     """Whose random and expert returns are 0 and 1: those measured here, or those of JAT."""
     json: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
-    """Write the whole report, with the result of every episode."""
+    """Write the whole report, every episode; broken off, the same command goes on."""
     plot: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None
     """Draw the control tasks (.png, .svg, .pdf)."""
     plot_kind: Literal["scores", "tasks"] = "scores"

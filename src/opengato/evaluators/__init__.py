@@ -13,14 +13,17 @@ import functools
 import importlib.metadata
 import time
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from opengato.agent.model import Agent
 from opengato.core.config import choose, plugin, plugins
 from opengato.evaluators.acting import Player
 from opengato.evaluators.contract import Evaluator, Settings
+from opengato.evaluators.kept import Kept, digest, settings_that_matter
 from opengato.evaluators.report import Aggregate, Report, TaskResult
 from opengato.evaluators.statistics import Interval
 from opengato.rollout import Policy
@@ -50,31 +53,37 @@ def evaluate(
     seed: int = 0,
     progress: bool = True,
     settings: Settings | None = None,
+    keep: Path | None = None,
 ) -> Report:
     """Measure `agent` (or `"random"`, `"expert"`, a `Policy`) on tasks, as `select_tasks` reads them.
 
     Control tasks are played with the seeds [seed, seed + episodes), greedily unless `settings` say otherwise; they
     replace `episodes` and `seed`. A task for which no honest score exists (its expert is not above random) is in
-    `report.left_out`.
+    `report.left_out`. What each task gave is written to the file `keep` at once, and not measured again by the same
+    call with the same agent and settings.
     """
     settings = settings or Settings(episodes=episodes, seed=seed)
-    started = time.perf_counter()
     chosen = select_tasks(tasks, trained_tasks(agent))
     unfit = {task: evaluator_of(task).unfit(task, settings) for task in chosen}
-    kept = [task for task in chosen if unfit[task] is None]
-    results = []
+    fit = [task for task in chosen if unfit[task] is None]
+    found = Kept(keep, {} if keep is None else identity(agent, settings))
     with _progress(progress) as bar:
-        overall = bar.add_task("all tasks", total=len(kept))
-        for task in kept:
-            row = bar.add_task(task, total=evaluator_of(task).num_samples(task, settings))
-            results.append(run_task(agent, task, settings, on_sample=functools.partial(bar.advance, row)))
-            bar.remove_task(row)
+        overall = bar.add_task("all tasks", total=len(fit))
+        for task in fit:
+            if task not in found.results:
+                started, row = (
+                    time.perf_counter(),
+                    bar.add_task(task, total=evaluator_of(task).num_samples(task, settings)),
+                )
+                result = run_task(agent, task, settings, on_sample=functools.partial(bar.advance, row))
+                found.add(result, time.perf_counter() - started)
+                bar.remove_task(row)
             bar.advance(overall)
     return Report(
         agent=describe(agent, settings),
-        results=tuple(results),
+        results=tuple(found.results[task] for task in fit),
         left_out={task: why for task, why in unfit.items() if why is not None},
-        seconds=time.perf_counter() - started,
+        seconds=found.seconds,
         versions=versions(),
     )
 
@@ -194,6 +203,13 @@ def describe(agent: Player, settings: Settings) -> dict[str, Any]:
     name, parameters = str(agent.card.get("recipe", "agent")), int(agent.num_parameters)
     weights = {"weights": agent.card["weights"]} if "weights" in agent.card else {}
     return {"name": name, "parameters": parameters, "acting": settings.acting, **weights}
+
+
+def identity(agent: Player, settings: Settings) -> dict[str, Any]:
+    """All that a result hangs on, as plain values: whose results of a file are those of this evaluation."""
+    weights = digest(agent) if isinstance(agent, Agent) else None
+    about = {"agent": describe(agent, settings), "weights": weights, "versions": versions()}
+    return {**about, "settings": settings_that_matter(settings)}
 
 
 def versions() -> dict[str, str]:

@@ -136,7 +136,7 @@ class Report:
         if not isinstance(body, dict) or body.get("format") != FORMAT:
             raise ValueError(f"{path} is not a report of format {FORMAT}; write one with `report.to_json(path)`")
         fields = ("agent", "left_out", "seconds", "versions")
-        return cls(results=tuple(_result(row) for row in body["results"]), **{name: body[name] for name in fields})
+        return cls(results=tuple(result_of(row) for row in body["results"]), **{name: body[name] for name in fields})
 
     def plot(self, path: Path | str, kind: str = "scores") -> Path:
         """The control tasks as a picture; needs matplotlib.
@@ -147,7 +147,8 @@ class Report:
         return plot_report(self, Path(path), kind)
 
 
-def _result(row: dict[str, Any]) -> TaskResult:
+def result_of(row: dict[str, Any]) -> TaskResult:
+    """A result from its JSON."""
     fields: dict[str, Any] = dict(row)
     fields["score"] = Interval(**row["score"])
     fields["figures"] = {name: Interval(**figure) for name, figure in row["figures"].items()}

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from opengato.agent.files import CARD, load_agent, save_agent
 from opengato.evaluators import Settings, evaluate
+from opengato.evaluators.kept import part_of
 from opengato.evaluators.report import Report
 from opengato.evaluators.statistics import Interval
 
@@ -25,12 +26,16 @@ TASKS = "babyai,metaworld,caption,text"
 
 
 def ship(run: Path, out: Path, tasks: str, settings: Settings) -> Report:
-    """Write the agent of `run` to `out` with its scores in the card, and return the whole report."""
+    """Write the agent of `run` to `out` with its scores in the card, and return the whole report.
+
+    The same call goes on where it was broken off.
+    """
     trained = load_agent(run)
     save_agent(trained, out, dtype=torch.bfloat16)
     agent = load_agent(out)
     agent.card |= {"name": out.name, "num_parameters": agent.num_parameters}
-    report = evaluate(agent, tasks, settings=settings)
+    keep = part_of(out / CARD)
+    report = evaluate(agent, tasks, settings=settings, keep=keep)
     scores = {
         result.task: {
             "metric": result.metric,
@@ -61,6 +66,7 @@ def ship(run: Path, out: Path, tasks: str, settings: Settings) -> Report:
         },
     }
     (out / CARD).write_text(json.dumps(agent.card, indent=1) + "\n")
+    keep.unlink()
     return report
 
 
