@@ -72,6 +72,7 @@ def test_kind_moment_and_spot_by_hand() -> None:
         position_BT=none,
         prompt_BT=none > 0,
         mask_BT=none == 0,
+        predict_BT=none > 0,
         step_BT=torch.tensor([[-1, -1, *[3] * 9, 4]]),
     )
     kind, moment, spot = axes_of(cast(Agent, reader), slots)[0].unbind(-1)

@@ -17,6 +17,7 @@ from opengato.core.backbone import CachedBackbone
 from opengato.core.episode import ArraySpec
 from opengato.core.modality import Sampling
 from opengato.core.sequence import TokenSequence
+from opengato.nn.cache import Row
 from opengato.nn.graphs import Replayed
 
 if TYPE_CHECKING:
@@ -46,6 +47,16 @@ class Decoding:
         """Start a new sequence in `row`."""
         self.cache.reset(row)
         self.length[row] = 0
+
+    def row(self, row: int) -> tuple[int, Row]:
+        """What `row` holds: its length, and its part of the cache."""
+        return self.length[row], self.cache.row(row)
+
+    def begin_as(self, held: tuple[int, Row]) -> None:
+        """Let all rows hold what `row` gave."""
+        length, row = held
+        self.cache.begin_as(row)
+        self.length = [length] * len(self.length)
 
     def feed(self, rows: list[int], sequences: list[TokenSequence]) -> Tensor:
         """Append a sequence to each row; the hidden state h_BD after the last position of each."""

@@ -1,16 +1,19 @@
 """How likely an episode is, teacher forced; vectors for retrieval; what is said, spelt without being written.
 
-Letters: B rows, T slots, S all slots of a block, N positions of one modality, P its payload row, D width.
+Letters: B rows, T slots, S all slots of a block, N positions of one modality, P its payload row, D width,
+E episodes.
 """
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from opengato.agent.beginnings import alike, states_before
 from opengato.agent.inputs import read, read_as_seen
 from opengato.agent.slots import Slots, slots_of
 from opengato.core.episode import Episode
@@ -37,25 +40,38 @@ def log_likelihood(agent: Agent, episodes: list[Episode]) -> list[np.ndarray]:
             "a text is; give its weights to one with a causal trunk (`start`), or measure its features (`probe`)"
         )
     sequences = [agent.serializer.episode(episode) for episode in episodes]
+    task_E = torch.tensor([agent.task_number(episode.task) for episode in episodes], device=agent.device)
     results: list[np.ndarray] = [np.zeros(0)] * len(sequences)
-    for members in blocks(sequences):
-        block = [sequences[i] for i in members]
-        slots, h_BTD = _hidden(agent, block)
-        rows, width = slots.mask_BT.shape
-        nll_S = torch.zeros(rows * width, device=agent.device)
-        task_S = torch.tensor([agent.task_number(episodes[i].task) for i in members], device=agent.device)
-        task_S = task_S.repeat_interleave(width)
-        for name, payload_NP in slots.payload.items():
-            index = block[0].names.index(name)
-            marks = [sequence.predict_T[sequence.modality_T == index] for sequence in block]
-            target_N = torch.from_numpy(np.concatenate(marks)).to(agent.device)
-            if bool(target_N.any()):
-                slot_N = slots.slot_N[name][target_N]
-                read_ND = agent.for_head(h_BTD.flatten(0, 1)[slot_N - 1], name, task_S[slot_N])
-                nll_S[slot_N] = agent.modality(name).loss(read_ND, payload_NP[target_N])
-        for i, sequence, nll_T in zip(members, block, nll_S.view(rows, width).cpu().numpy(), strict=True):
-            results[i] = nll_T[: len(sequence)][sequence.predict_T]
+    groups = alike(agent, sequences)
+    for members in groups:
+        rest = iter(members)
+        for block, before_BTD in states_before(agent, [sequences[i] for i in members]):
+            here = list(islice(rest, len(block)))
+            found = _losses(agent, slots_of(block, agent.device), before_BTD, task_E[here])
+            for i, ending, nll_T in zip(here, block, found, strict=True):
+                results[i] = nll_T[: len(ending)][ending.predict_T]
+    alone = sorted(set(range(len(sequences))).difference(*groups))
+    for members in blocks([sequences[i] for i in alone]):
+        here = [alone[i] for i in members]
+        slots, h_BTD = _hidden(agent, [sequences[i] for i in here])
+        found = _losses(agent, slots, h_BTD.roll(1, dims=1), task_E[here])
+        for i, nll_T in zip(here, found, strict=True):
+            results[i] = nll_T[: len(sequences[i])][sequences[i].predict_T]
     return results
+
+
+def _losses(agent: Agent, slots: Slots, before_BTD: Tensor, task_B: Tensor) -> np.ndarray:
+    """What each slot (B, T) loses by the hidden state before it, in nats."""
+    rows, width = slots.mask_BT.shape
+    nll_S = torch.zeros(rows * width, device=agent.device)
+    before_SD, task_S = before_BTD.flatten(0, 1), task_B.repeat_interleave(width)
+    for name, payload_NP in slots.payload.items():
+        target_N = slots.predict_BT.flatten()[slots.slot_N[name]]
+        if bool(target_N.any()):
+            slot_N = slots.slot_N[name][target_N]
+            read_ND = agent.for_head(before_SD[slot_N], name, task_S[slot_N])
+            nll_S[slot_N] = agent.modality(name).loss(read_ND, payload_NP[target_N])
+    return nll_S.view(rows, width).cpu().numpy()
 
 
 @torch.inference_mode()

@@ -14,7 +14,7 @@ from opengato.core.sequence import TokenSequence
 class Slots:
     """What embeds into a block of slots: `payload[m]` (N, ...) at the flat slots `slot_N[m]`.
 
-    `mask_BT` True = real, `prompt_BT` True = of the instruction.
+    `mask_BT` True = real, `prompt_BT` True = of the instruction, `predict_BT` True = to be predicted.
     """
 
     payload: dict[str, Tensor]
@@ -24,6 +24,7 @@ class Slots:
     prompt_BT: Tensor
     mask_BT: Tensor
     step_BT: Tensor
+    predict_BT: Tensor
 
     @property
     def places(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -39,6 +40,7 @@ def slots_of(sequences: list[TokenSequence], device: torch.device) -> Slots:
     prompt_BT = torch.zeros((rows, width), dtype=torch.bool)
     mask_BT = torch.zeros((rows, width), dtype=torch.bool)
     step_BT = torch.full((rows, width), -1, dtype=torch.int64)
+    predict_BT = torch.zeros((rows, width), dtype=torch.bool)
     payload: dict[str, list[Tensor]] = {}
     slot_N: dict[str, list[Tensor]] = {}
     for row, sequence in enumerate(sequences):
@@ -48,6 +50,7 @@ def slots_of(sequences: list[TokenSequence], device: torch.device) -> Slots:
         prompt_BT[row, :length] = torch.from_numpy(sequence.step_T < 0)
         mask_BT[row, :length] = True
         step_BT[row, :length] = torch.from_numpy(sequence.step_T)
+        predict_BT[row, :length] = torch.from_numpy(sequence.predict_T)
         modality_T = torch.from_numpy(sequence.modality_T)
         for index, name in enumerate(sequence.names):
             if name in sequence.payload and len(sequence.payload[name]):
@@ -61,4 +64,5 @@ def slots_of(sequences: list[TokenSequence], device: torch.device) -> Slots:
         prompt_BT=prompt_BT.to(device),
         mask_BT=mask_BT.to(device),
         step_BT=step_BT.to(device),
+        predict_BT=predict_BT.to(device),
     )

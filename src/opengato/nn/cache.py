@@ -68,6 +68,25 @@ class Cache(ABC):
         self.length_R[row] = 0
         self.kept_R[row] = 0
 
+    def row(self, row: int) -> Row:
+        """A copy of what a row holds."""
+        used = self.used(torch.tensor([row], device=self.length_R.device))
+        return Row(
+            key=self.key[:, row, :, :used].clone(),
+            value=self.value[:, row, :, :used].clone(),
+            position_S=self.position_RS[row].clone(),
+            mark_SM=self.mark_RSM[row].clone(),
+            length=self.length_R[row].clone(),
+            kept=self.kept_R[row].clone(),
+        )
+
+    def begin_as(self, row: Row) -> None:
+        """Let all rows hold what `row` of a cache of the same shape gave."""
+        used = row.key.shape[2]
+        self.key[:, :, :, :used], self.value[:, :, :, :used] = row.key[:, None], row.value[:, None]
+        self.position_RS[:], self.mark_RSM[:] = row.position_S, row.mark_SM
+        self.length_R[:], self.kept_R[:] = row.length, row.kept
+
     def seen(self, rows_B: Tensor) -> tuple[Tensor, Tensor]:
         """The positions (B, S) at the places in use (-1: empty), and which of them are kept for ever."""
         position_BS = self.position_RS[rows_B, : self.used(rows_B)]
@@ -149,6 +168,18 @@ class FixedCache(Cache):
         row_B1 = torch.arange(len(rows_B), device=rows_B.device)[:, None]
         slot_T = torch.arange(place_BT.shape[1], device=rows_B.device)
         return Written(row_B1, slot_T, rows_B[:, None], place_BT.masked_fill(~mask_BT, self.key.shape[3] - 1))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """What a row of a cache holds, at the places in use: keys and values (L, H, S, K), and numbers about them."""
+
+    key: Tensor
+    value: Tensor
+    position_S: Tensor
+    mark_SM: Tensor
+    length: Tensor
+    kept: Tensor
 
 
 @dataclass(frozen=True, slots=True)
