@@ -183,7 +183,12 @@ GUARDS = (
         file="training_speed",
         look=ratios("^opengato", "^GPT-2"),
     ),
-    Guard(what="training on a mixture, beside a trainer that pads and computes all logits", aim=2.0),
+    Guard(
+        what="training on a mixture, beside a trainer that pads and computes all logits",
+        aim=2.0,
+        file="mixture",
+        look=ratios("^opengato, ", "^padded, all logits, "),
+    ),
     Guard(
         what="share of what `torch.mm` reaches",
         aim=0.85,
