@@ -207,8 +207,20 @@ GUARDS = (
         file="packing",
         look=figures("fill, packed"),
     ),
-    Guard(what="making a batch, beside a step, one worker", aim=0.05, most=True),
-    Guard(what="waiting for data, beside a step, every shipped recipe", aim=0.02, most=True),
+    Guard(
+        what="making a batch, beside a step, one worker, every shipped recipe",
+        aim=0.05,
+        most=True,
+        file="waiting",
+        look=figures(".*, making a batch beside a step"),
+    ),
+    Guard(
+        what="waiting for data, beside a step, every shipped recipe",
+        aim=0.02,
+        most=True,
+        file="waiting",
+        look=figures(".*, waiting for data beside a step"),
+    ),
     Guard(what="episodes at random, beside Minari", aim=10.0, file="loading_peers", look=ratios("^store$", "^Minari$")),
     Guard(
         what="episodes at random, beside LeRobot's layout",

@@ -122,6 +122,23 @@ def test_seconds_of_a_start_are_looked_up_by_its_program(floors: Any, keep: Keep
     assert said(floors, tmp_path, "loading the shipped weights") == ("2 s", "reached")
 
 
+def test_the_slowest_recipe_counts_for_data(floors: Any, keep: Keep, tmp_path: Path) -> None:
+    shares = {"tiny, making a batch": 0.02, "senses, making a batch": 0.3, "tiny, waiting for data": 0.001}
+    figures = {f"{name} beside a step": share for name, share in shares.items()}
+    keep("waiting", figures={**figures, "vatt, not measured": "sounds and films need PyAV"})
+    assert said(floors, tmp_path, "making a batch") == ("0.3", "missed")
+    assert said(floors, tmp_path, "waiting for data") == ("0.001", "reached")
+
+
+def test_the_worse_encoding_counts_for_a_mixture(floors: Any, keep: Keep, tmp_path: Path) -> None:
+    ratios = [
+        ratio(f"opengato, {encoding}, float32", f"padded, all logits, {encoding}, float32", times)
+        for encoding, times in (("Gato's encoding", 7.0), ("our encoding", 1.9))
+    ]
+    keep("mixture", ratios=ratios)
+    assert said(floors, tmp_path, "training on a mixture") == ("1.9 [1.8, 2]", "missed")
+
+
 def test_what_grows_faster_than_its_theory_is_missed(floors: Any, keep: Keep, tmp_path: Path) -> None:
     fit = {"all points": 0.0, "low": 0.0, "high": 2.5}
     powers = {"training on a row": 1.9, "training step": 1.2, "reading an episode": 0.05, "acting": 0.3}
