@@ -21,17 +21,20 @@ from opengato.rollout.policies import sample_uniform
 TEXT = "text/austen"
 WEIGHTS = {"grid": 0.5, "robot": 0.26, "text": 0.17, "pictures": 0.07}
 # Medians and spreads of the logarithm of the lengths in steps, and the longest: as the experts' episodes are.
-LENGTHS = {"babyai/GoToLocal": (7.0, 0.7, 128), "metaworld/drawer-open": (70.0, 0.4, 250)}
+LENGTHS = {"babyai": (7.0, 0.7, 128), "metaworld": (70.0, 0.4, 250)}
+OTHERS = (100.0, 0.4, 250)  # of other families: none in particular
 
 
 def control_episode(task_id: str, seed: int) -> Episode:
     """Random values under the specs of a task."""
     task, generator = find_task(task_id), np.random.default_rng(seed)
-    median, spread, longest = LENGTHS[task_id]
+    median, spread, longest = LENGTHS.get(task_id.partition("/")[0], OTHERS)
     steps = int(np.clip(generator.lognormal(np.log(median), spread), 1, longest))
     observations = {}
     for name, spec in task.observation_specs.items():
-        if spec.num_values is not None:
+        if spec.kind == "image":
+            drawn = generator.integers(256, size=(steps, *spec.shape))
+        elif spec.num_values is not None:
             drawn = generator.integers(spec.num_values, size=(steps, *spec.shape))
         else:
             drawn = generator.standard_normal((steps, *spec.shape))

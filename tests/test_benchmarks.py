@@ -24,6 +24,7 @@ BENCHMARKS = ROOT / "benchmarks"
 PEERS = {
     "growth": ["matplotlib", "transformers"],
     "loading_peers": ["datasets", "minari"],
+    "mixture": ["transformers"],
     "perceiver": ["transformers"],
     "training_speed": ["transformers"],
     "training_peers": ["transformers", "x_transformers"],

@@ -87,6 +87,58 @@ def test_shares_in_per_cent_and_weights_of_8_bits_apart(floors: Any, keep: Keep,
     assert said(floors, tmp_path, "weights of 8 bits") == ("0.6 [0.5, 0.7]", "-")
 
 
+def acting(name: str, *rounds: float) -> dict[str, Any]:
+    return {"name": name, "rounds": rounds, "median": sorted(rounds)[len(rounds) // 2]}
+
+
+def test_what_a_gpu_reaches_is_its_best_way_and_its_worst_size(floors: Any, keep: Keep, tmp_path: Path) -> None:
+    peak, packed = "364M and 1.18B on a GPU", "blocks, compiled, 4 documents a row"
+    assert said(floors, tmp_path, peak) == ("-", "not measured")
+    rates = [
+        acting("gato-364m: acting, with graphs", 90.0),
+        acting("gato-1b: acting, without graphs", 11.0),
+        acting("gato-1b: acting, with graphs", 27.0),
+        acting("gato-1b: training, blocks, compiled", 1e5),
+    ]
+    small = {"mask": "41.0%", "blocks, compiled": "55.5%", packed: "70.1%"}
+    figures = {"gato-79m, share of the peak": {"mask": "9.0%"}, "gato-364m, share of the peak": small}
+    keep("gpu", rates=rates, figures=figures)
+    assert said(floors, tmp_path, peak)[1] == "NOT IN ITS FILE", "one size says nothing of two"
+    assert said(floors, tmp_path, "actions a second of 1.18B") == ("27", "reached")
+    figures["gato-1b, share of the peak"] = {"mask": "30.0%", "blocks, compiled": "48.2%", packed: "61.0%"}
+    keep("gpu", rates=rates[:2], figures=figures)
+    assert said(floors, tmp_path, peak) == ("0.482", "missed")
+    assert said(floors, tmp_path, "actions a second of 1.18B") == ("11", "missed")
+    figures["gato-1b, share of the peak"] = {"blocks, compiled": "58.2%"}
+    keep("gpu", rates=rates, figures=figures)
+    assert said(floors, tmp_path, peak) == ("0.555", "reached")
+
+
+def test_seconds_of_a_start_are_looked_up_by_its_program(floors: Any, keep: Keep, tmp_path: Path) -> None:
+    seconds = {"python -c pass": 0.02, "opengato --help": 0.25, "import opengato": 1.2, "opengato.load('tiny')": 2.0}
+    keep("startup", figures={f"{name}, s": value for name, value in seconds.items()})
+    assert said(floors, tmp_path, "the help of the command") == ("0.25 s", "reached")
+    assert said(floors, tmp_path, "importing the package") == ("1.2 s", "missed")
+    assert said(floors, tmp_path, "loading the shipped weights") == ("2 s", "reached")
+
+
+def test_the_slowest_recipe_counts_for_data(floors: Any, keep: Keep, tmp_path: Path) -> None:
+    shares = {"tiny, making a batch": 0.02, "senses, making a batch": 0.3, "tiny, waiting for data": 0.001}
+    figures = {f"{name} beside a step": share for name, share in shares.items()}
+    keep("waiting", figures={**figures, "vatt, not measured": "sounds and films need PyAV"})
+    assert said(floors, tmp_path, "making a batch") == ("0.3", "missed")
+    assert said(floors, tmp_path, "waiting for data") == ("0.001", "reached")
+
+
+def test_the_worse_encoding_counts_for_a_mixture(floors: Any, keep: Keep, tmp_path: Path) -> None:
+    ratios = [
+        ratio(f"opengato, {encoding}, float32", f"padded, all logits, {encoding}, float32", times)
+        for encoding, times in (("Gato's encoding", 7.0), ("our encoding", 1.9))
+    ]
+    keep("mixture", ratios=ratios)
+    assert said(floors, tmp_path, "training on a mixture") == ("1.9 [1.8, 2]", "missed")
+
+
 def test_what_grows_faster_than_its_theory_is_missed(floors: Any, keep: Keep, tmp_path: Path) -> None:
     fit = {"all points": 0.0, "low": 0.0, "high": 2.5}
     powers = {"training on a row": 1.9, "training step": 1.2, "reading an episode": 0.05, "acting": 0.3}
