@@ -1,7 +1,7 @@
-"""How long making a batch takes beside a step of training, and how long training waits for its data, in each recipe.
+"""How long making a batch takes beside a step of training, and how long training waits for its data.
 
-    python benchmarks/waiting.py                     # all that this machine can step: an hour or so
-    python benchmarks/waiting.py --recipes tiny,senses
+    python benchmarks/waiting.py                     # tiny, senses and generalist
+    python benchmarks/waiting.py --recipes all       # all that this machine can step: an hour or so
 
 The data are made up for the occasion (`_made_up.py`): of the kinds and sizes of the recipe's own, a few tasks of each
 source. First one process makes batches and takes steps in turns: a batch is drawn from the mixture, read, cut,
@@ -49,7 +49,7 @@ CPU = torch.device("cpu")
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
-    options = arguments(__doc__ or "", argv, rounds=5, steps=8, episodes=200, recipes="")
+    options = arguments(__doc__ or "", argv, rounds=5, steps=8, episodes=200, recipes="tiny,senses,generalist")
     if options.quick:
         options.rounds, options.steps, options.episodes = 1, 1, 20
     chosen, large = choice(options)
@@ -78,7 +78,8 @@ def choice(options: argparse.Namespace) -> tuple[list[Recipe], list[str]]:
         tiny = recipes.load("tiny")
         train = dataclasses.replace(tiny.train, agent=dataclasses.replace(tiny.train.agent, backbone=small))
         return [dataclasses.replace(tiny, train=train, rows_per_group=1, loader=LoaderConfig(workers=1))], []
-    known = [recipes.load(name) for name in (options.recipes.split(",") if options.recipes else recipes.names())]
+    names = recipes.names() if options.recipes == "all" else options.recipes.split(",")
+    known = [recipes.load(name) for name in names]
     large = [recipe.name for recipe in known if parameters(recipe) > MOST]
     return [recipe for recipe in known if recipe.name not in large], large
 
