@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from opengato.core.backbone import LayeredBackbone
 from opengato.core.config import choose
 from opengato.nn.attention import attend, attention_weights
-from opengato.nn.blocks import FewKeysConfig, StreamBlock
+from opengato.nn.blocks import StreamBlock
 from opengato.nn.flex import BLOCK, Blockwise
 from opengato.nn.layers import ACTIVATIONS, Activation
 from opengato.nn.positions import rotary_angles
@@ -78,14 +78,6 @@ class PlainConfig:
     @property
     def head_width(self) -> int:
         return self.width // self.heads
-
-
-def check_few_keys(config: FewKeysConfig) -> None:
-    """ValueError where heads of queries cannot share those of keys, or cannot turn."""
-    if config.key_heads < 1 or config.heads % config.key_heads:
-        raise ValueError(f"`heads` (={config.heads}) must be a multiple of `key_heads` (={config.key_heads})")
-    if config.head_width < 2 or config.head_width % 2:
-        raise ValueError(f"`head_width` is {config.head_width}, expected an even number")
 
 
 def check_drop_path(rate: float) -> None:

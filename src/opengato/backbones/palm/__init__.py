@@ -11,33 +11,16 @@ from dataclasses import dataclass
 from torch import nn
 
 from opengato.backbones.causal import CausalStack
-from opengato.backbones.stack import check_drop_path, check_few_keys
+from opengato.backbones.palm.settings import Settings
 from opengato.nn.blocks import ParallelBlock
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Config:
-    """`heads` of queries, each `head_width` wide whatever the `width`, share `key_heads` of keys and values.
+class Config(Settings):
+    """Those of `Settings`; see `CausalConfig` for `window` and `sinks`."""
 
-    With as many of these as heads it is multi-head attention. `hidden` are the units of the feed-forward, in the paper
-    4 `width`. `window`, `sinks`, `drop_path` and `recompute` are those of the decoder.
-    """
-
-    width: int = 256
-    depth: int = 6
-    heads: int = 4
-    head_width: int = 64
-    key_heads: int = 1
-    hidden: int = 1024
     window: int = 256
     sinks: int = 64
-    rotary_base: float = 10_000.0
-    drop_path: float = 0.0
-    recompute: bool = False
-
-    def __post_init__(self) -> None:
-        check_few_keys(self)
-        check_drop_path(self.drop_path)
 
     def build(self) -> Palm:
         return Palm(self)

@@ -10,29 +10,16 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn.attention.flex_attention import BlockMask
 
-from opengato.backbones.stack import Stack, check_drop_path, check_few_keys
+from opengato.backbones.palm.settings import Settings
+from opengato.backbones.stack import Stack
 from opengato.nn.attention import same_document
 from opengato.nn.blocks import NormAfterBlock
 from opengato.nn.flex import documents_seen
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Config:
-    """As PaLM's own, without what only a trunk that acts needs."""
-
-    width: int = 256
-    depth: int = 6
-    heads: int = 4
-    head_width: int = 64
-    key_heads: int = 1
-    hidden: int = 1024
-    rotary_base: float = 10_000.0
-    drop_path: float = 0.0
-    recompute: bool = False
-
-    def __post_init__(self) -> None:
-        check_few_keys(self)
-        check_drop_path(self.drop_path)
+class Config(Settings):
+    """Those of `Settings`, without what only a trunk that acts needs."""
 
     def build(self) -> PalmEncoder:
         return PalmEncoder(self)
