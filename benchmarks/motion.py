@@ -1,6 +1,7 @@
 """Which way does it move? Attention over space, space and time jointly, or divided, on a task of order alone.
 
     python benchmarks/motion.py
+    python benchmarks/motion.py --frames 2 --out FOLDER    # patches of two frames
 
 Small encoders (`modalities/video/encoder.py`), the mean of their patches and one linear layer learn the four questions
 of `sources/motion` from films of random shapes; answered are those of films of other shapes. Each film comes forwards
@@ -108,10 +109,11 @@ def accuracies(model: Classifier, data: tuple[Tensor, Tensor]) -> dict[str, floa
     return found
 
 
-def config_of(attention: str) -> Config:
-    """A small encoder."""
+def config_of(attention: str, frames: int) -> Config:
+    """A small encoder, whose patches are of so many frames."""
     return Config(
         attention=attention,
+        frames=frames,
         patch=8,
         pool=1,
         max_side=32,
@@ -126,12 +128,14 @@ def config_of(attention: str) -> Config:
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     """Train and ask each of the three."""
-    options = arguments(__doc__ or "", argv, steps=400, pairs=400)
+    options = arguments(__doc__ or "", argv, steps=400, pairs=400, frames=1)
     steps, pairs, held_out = (2, 8, 4) if options.quick else (options.steps, options.pairs, 100)
-    learnt, asked = (films(config_of("joint"), count, seed) for seed, count in ((1, pairs), (2, held_out)))
+    learnt, asked = (
+        films(config_of("joint", options.frames), count, seed) for seed, count in ((1, pairs), (2, held_out))
+    )
     rates, figures = [], {}
     for attention in ATTENTIONS:
-        model, speed = train(config_of(attention), learnt, steps)
+        model, speed = train(config_of(attention, options.frames), learnt, steps)
         rates.append(Rate(name=f"training, {attention}", unit="films/s", rounds=(speed,), cores=1.0))
         right = accuracies(model, asked)
         print(f"{attention}: {right}", file=sys.stderr, flush=True)
@@ -140,7 +144,12 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
             "by question": right,
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
         }
-    return report("motion", options, rates, figures={"steps": steps, "pairs": pairs, "held out": held_out, **figures})
+    return report(
+        "motion",
+        options,
+        rates,
+        figures={"frames of a patch": options.frames, "steps": steps, "pairs": pairs, "held out": held_out, **figures},
+    )
 
 
 if __name__ == "__main__":

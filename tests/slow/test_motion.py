@@ -11,10 +11,10 @@ from tests.test_benchmarks import script
 @pytest.mark.timeout(3600)
 def test_divided_and_joint_attention_see_the_order_and_space_alone_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     motion = script("motion", monkeypatch)
-    learnt, asked = (motion.films(motion.config_of("joint"), count, seed) for seed, count in ((1, 400), (2, 100)))
+    learnt, asked = (motion.films(motion.config_of("joint", 1), count, seed) for seed, count in ((1, 400), (2, 100)))
     accuracy = {}
     for attention in ATTENTIONS:
-        model, _ = motion.train(motion.config_of(attention), learnt, 400)
+        model, _ = motion.train(motion.config_of(attention, 1), learnt, 400)
         right = motion.accuracies(model, asked)
         accuracy[attention] = sum(right.values()) / len(right)
     assert accuracy["space"] == pytest.approx(0.5, abs=0.02), accuracy
