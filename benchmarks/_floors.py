@@ -28,7 +28,6 @@ from rich.console import Console
 from rich.table import Table
 
 Found = Mapping[str, Any]
-NO_SCRIPT = "no benchmark yet"
 NOISE = 0.1  # by which an exponent may be off
 
 
@@ -148,7 +147,7 @@ class Guard:
     look: Look = nothing
     most: bool = False
     unit: str = ""
-    command: str = NO_SCRIPT
+    command: str = ""
 
     @property
     def asked(self) -> str:
@@ -310,6 +309,7 @@ GUARDS = (
     Guard(
         what="the help of the command",
         aim=0.3,
+        floor=0.3,
         most=True,
         unit=" s",
         file="startup",
@@ -318,6 +318,7 @@ GUARDS = (
     Guard(
         what="importing the package",
         aim=1.0,
+        floor=1.0,
         most=True,
         unit=" s",
         file="startup",
@@ -326,6 +327,7 @@ GUARDS = (
     Guard(
         what="loading the shipped weights, start of Python and all",
         aim=2.0,
+        floor=2.0,
         most=True,
         unit=" s",
         file="startup",
@@ -335,6 +337,7 @@ GUARDS = (
         Guard(
             what=f"power of {curve.axis} in the cost of {name}: {curve.expected} in theory, and {NOISE:g} for noise",
             aim=curve.theory[1] + NOISE,
+            floor=curve.theory[1] + NOISE,
             most=True,
             file="growth",
             look=power(name),
