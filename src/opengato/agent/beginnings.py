@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from opengato.agent.model import Agent
 
 PLACES_AT_ONCE = 4096  # of a cache; bounds memory
-WORTHWHILE = 0.25  # share of all positions that need not be read; below, a cache costs more than it saves
+WORTHWHILE: float = 0.25  # share of all positions that need not be read; below, a cache costs more than it saves
 
 
 def alike(agent: Agent, sequences: list[TokenSequence]) -> list[list[int]]:
