@@ -11,8 +11,17 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from opengato.nn.attention import attend, attention_weights, same_document, visible
+from opengato.nn.attention import (
+    STEP,
+    GradientWrittenOut,
+    attend,
+    attention_weights,
+    same_document,
+    stairs,
+    visible,
+)
 from tests.close import assert_close
 
 
@@ -58,6 +67,47 @@ def test_heads_of_keys_serve_those_of_queries_in_turn(keys: int, queries: int) -
     for seen in (mask, None):
         assert_close(attend(q, k, v, seen), attend(q, many_k, many_v, seen))
     assert_close(attention_weights(q, k, mask), attention_weights(q, many_k, mask))
+
+
+def test_the_gradient_that_is_written_out_is_the_derivative_and_has_one() -> None:
+    """By finite differences, once and twice: what learns to learn asks for the second."""
+    generator = torch.Generator().manual_seed(4)
+    q, k, v = (torch.randn(2, 2, n, 4, generator=generator, dtype=torch.float64) for n in (3, 5, 5))
+    bias = torch.zeros(2, 1, 3, 5, dtype=torch.float64)
+    bias[0, 0, 1, 2:] = -torch.inf
+    inputs = (*(x.requires_grad_() for x in (q, k, v)), bias)
+    assert torch.autograd.gradcheck(GradientWrittenOut.apply, inputs)
+    with sdpa_kernel(SDPBackend.MATH):
+        assert torch.autograd.gradgradcheck(GradientWrittenOut.apply, inputs)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_stairs_are_what_the_mask_is(dtype: torch.dtype) -> None:
+    """Also in the gradient, in rows of several documents that do not end where a stair does."""
+    slots, generator = 2 * STEP + 44, torch.Generator().manual_seed(5)
+    document = torch.stack([torch.arange(slots) // 90, (torch.arange(slots) > 200).long()])
+    position = torch.stack([torch.arange(slots) % 90, torch.arange(slots) - 201 * document[1]])
+    mask = same_document(document) & visible(position, position, position < 3, window=60)
+    cut = stairs(mask)
+    assert isinstance(cut, tuple)
+    assert [each.shape[1:] for each in cut] == [(STEP, STEP), (STEP, 2 * STEP), (44, slots)]
+    q, k, v, upward = (torch.randn(2, 2, slots, 8, generator=generator) for _ in range(4))
+    found = []
+    for number, sight in ((torch.float64, mask), (dtype, cut)):
+        mine = [x.to(dtype).to(number).requires_grad_() for x in (q, k, v)]
+        seen = attend(mine[0], mine[1], mine[2], sight)
+        found.append((seen, *torch.autograd.grad(seen, mine, upward.to(dtype).to(number))))
+    for exact, received in zip(*found, strict=True):
+        off = (received.double() - exact).norm() / exact.norm()
+        assert off < (0.01 if dtype == torch.bfloat16 else 1e-6)
+
+
+def test_a_mask_by_which_a_slot_sees_a_later_one_is_not_cut() -> None:
+    mask = torch.ones(1, STEP + 8, STEP + 8, dtype=torch.bool).tril()
+    assert isinstance(stairs(mask), tuple)
+    assert isinstance(stairs(mask[:, :STEP, :STEP]), torch.Tensor), "one stair is the mask"
+    mask[0, 3, STEP + 2] = True
+    assert stairs(mask) is mask
 
 
 @pytest.mark.parametrize(("window", "kept"), [(1, 0), (3, 0), (3, 2), (4, 1), (100, 5)])

@@ -172,7 +172,7 @@ def test_blocks_are_for_training_on_whole_blocks() -> None:
     assert isinstance(trunk._sight(*whole), Tensor), "not told to"
     trunk.in_blocks = True
     assert isinstance(trunk._sight(*whole), flex_attention.BlockMask)
-    assert isinstance(trunk._sight(*odd), Tensor)
+    assert isinstance(trunk._sight(*odd), tuple), "a mask in stairs"
     with torch.no_grad():
         shown = trunk.attention(2, torch.randn(1, BLOCK, 32), *whole)
     assert_close(shown.sum(-1), torch.ones(1, 2, BLOCK))

@@ -10,27 +10,13 @@ from torch.nn.attention import flex_attention
 from opengato.core.batch import PackedBatch
 from opengato.data.documents import Document
 from opengato.data.packing import collate, pack
-from opengato.nn.attention import attend, plain_attention
+from opengato.nn.attention import attend
 from opengato.nn.blocks import Block
 from opengato.train import compiling
 from tests.close import assert_close
 from tests.tiny import documents_of_all_kinds, tiny_agent
 
 CPU = torch.device("cpu")
-
-
-def test_attention_written_out_is_the_ready_one() -> None:
-    generator = torch.Generator().manual_seed(0)
-    q, k, v = (torch.randn(2, 3, 5, 4, generator=generator, requires_grad=True) for _ in range(3))
-    mask = torch.rand(2, 5, 5, generator=generator) < 0.5
-    mask |= torch.eye(5, dtype=torch.bool)
-    upward = torch.randn(2, 3, 5, 4, generator=generator)
-    found = {}
-    for function in (attend, plain_attention):
-        out = function(q, k, v, mask)
-        found[function] = (out, *torch.autograd.grad(out, (q, k, v), upward))
-    for one, other in zip(found[attend], found[plain_attention], strict=True):
-        assert_close(one, other)
 
 
 def tiny_batch() -> PackedBatch:

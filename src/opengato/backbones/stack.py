@@ -18,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from opengato.core.backbone import LayeredBackbone
 from opengato.core.config import choose
-from opengato.nn.attention import attend, attention_weights
+from opengato.nn.attention import attend, attention_weights, stairs
 from opengato.nn.blocks import StreamBlock
 from opengato.nn.flex import BLOCK, Blockwise
 from opengato.nn.layers import ACTIVATIONS, Activation
@@ -110,9 +110,11 @@ class Stack(Blockwise, LayeredBackbone):
         """The same as blocks."""
 
     def _sight(self, *places: Tensor) -> Any:
-        """The one of the two that is faster; rows of other lengths than in training are rarely met twice."""
+        """The form that is fastest; rows of other lengths than in training are rarely met twice."""
         is_whole = places[0].shape[1] % BLOCK == 0
-        return self._blocks_seen(*places) if self.in_blocks and self.training and is_whole else self._mask(*places)
+        if self.in_blocks and self.training and is_whole:
+            return self._blocks_seen(*places)
+        return stairs(self._mask(*places)) if self.causal else self._mask(*places)
 
     def _look(self, q_BHTK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, sight: Any) -> Tensor:
         """What queries read within their sight."""
