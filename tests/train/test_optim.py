@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def test_orthogonal_is_about_the_polar_factor(shape: tuple[int, int], scale: flo
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0)).double()
     u, s, v = torch.linalg.svd(matrix, full_matrices=False)
     matrix = (u * s.clamp(min=0.2 * float(s.max()))) @ v  # well conditioned: a value near 0 needs more iterations
-    core = u.T @ orthogonal(scale * matrix, iterations=5) @ v.T
+    core = u.T @ orthogonal(scale * matrix[None], iterations=5)[0] @ v.T
     values = core.diagonal()
     assert (core - torch.diag(values)).abs().max() < 1e-6, "the same singular vectors"
     assert values.min() > 0.6
@@ -31,7 +32,7 @@ def test_orthogonal_is_about_the_polar_factor(shape: tuple[int, int], scale: flo
 
 
 def test_a_zero_gradient_moves_nothing() -> None:
-    assert torch.equal(orthogonal(torch.zeros(4, 6)), torch.zeros(4, 6))
+    assert torch.equal(orthogonal(torch.zeros(2, 4, 6)), torch.zeros(2, 4, 6))
 
 
 def test_muon_by_hand() -> None:
@@ -45,12 +46,29 @@ def test_muon_by_hand() -> None:
         weight.grad = gradient.clone()
         muon.step()
         momentum = 0.9 * momentum + 0.1 * gradient
-        update = orthogonal(0.1 * gradient + 0.9 * momentum)
+        update = orthogonal(0.1 * gradient[None] + 0.9 * momentum)[0]
         expected = expected * (1 - 0.1 * 0.5) - 0.1 * math.sqrt(4) * update
         assert_close(weight.data, expected)
     untouched = nn.Parameter(start.clone())
     Muon([untouched], lr=0.1, momentum=0.9, weight_decay=0.5).step()
     assert torch.equal(untouched, start), "no gradient, no step"
+
+
+@pytest.mark.parametrize("most", [1, 60, 10_000])
+def test_matrices_side_by_side_move_as_each_does_alone(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(optim, "MOST_AT_ONCE", most)
+    generator = torch.Generator().manual_seed(2)
+    build = partial(Muon, lr=0.1, momentum=0.9, weight_decay=0.5)
+    shapes = [(4, 6), (6, 4), (4, 6), (3, 3), (4, 6)]
+    together, alone = ([nn.Parameter(torch.ones(shape)) for shape in shapes] for _ in range(2))
+    muons = [build(together), *(build([weight]) for weight in alone)]
+    for _ in range(2):
+        for one, other in zip(together, alone, strict=True):
+            one.grad = other.grad = torch.randn(one.shape, generator=generator) * one.shape[0]
+        for muon in muons:
+            muon.step()
+    for one, other in zip(together, alone, strict=True):
+        assert_close(one.data, other.data)
 
 
 def test_groups_are_a_partition() -> None:

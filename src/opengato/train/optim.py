@@ -1,16 +1,22 @@
-"""Optimisers and the learning-rate schedule."""
+"""Optimisers and the learning-rate schedule.
+
+Letters: G matrices of one shape, M rows, N columns.
+"""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from opengato.train.distributed import part_like, whole
+
+MOST_AT_ONCE = 2**22
+"""Numbers of matrices that are made orthogonal at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,28 +105,45 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # ty: ignore[incompatible-method-override]
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                state = self.state[parameter]
-                if not state:
-                    state["momentum"] = torch.zeros_like(parameter)
-                momentum = state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
-                update = orthogonal(whole(parameter.grad.lerp(momentum, group["momentum"]).to(self.dtype)))
-                parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                scale = math.sqrt(max(1.0, parameter.shape[0] / parameter.shape[1]))
-                parameter.add_(part_like(update.to(parameter.dtype), parameter), alpha=-group["lr"] * scale)
+            for alike in of_one_shape(parameter for parameter in group["params"] if parameter.grad is not None):
+                updates_GMN = orthogonal(
+                    torch.stack([self._wanted(parameter, group["momentum"]) for parameter in alike])
+                )
+                for parameter, update_MN in zip(alike, updates_GMN, strict=True):
+                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                    scale = math.sqrt(max(1.0, parameter.shape[0] / parameter.shape[1]))
+                    parameter.add_(part_like(update_MN.to(parameter.dtype), parameter), alpha=-group["lr"] * scale)
+
+    def _wanted(self, parameter: nn.Parameter, share: float) -> Tensor:
+        """The gradient with Nesterov's momentum, whole."""
+        state = self.state[parameter]
+        if not state:
+            state["momentum"] = torch.zeros_like(parameter)
+        assert parameter.grad is not None
+        momentum = state["momentum"].lerp_(parameter.grad, 1 - share)
+        return whole(parameter.grad.lerp(momentum, share).to(self.dtype))
 
 
-def orthogonal(matrix: Tensor, iterations: int = 5) -> Tensor:
-    """About U V^T of the singular value decomposition: singular values land near 1 by Newton-Schulz steps."""
+def of_one_shape(matrices: Iterable[nn.Parameter]) -> Iterator[list[nn.Parameter]]:
+    """Matrices of one shape and device side by side, at most `MOST_AT_ONCE` numbers: many small products are slow."""
+    alike: dict[tuple[torch.Size, torch.device], list[nn.Parameter]] = {}
+    for matrix in matrices:
+        alike.setdefault((matrix.shape, matrix.device), []).append(matrix)
+    for (shape, _), members in alike.items():
+        count = max(1, MOST_AT_ONCE // shape.numel())
+        yield from (members[start : start + count] for start in range(0, len(members), count))
+
+
+def orthogonal(matrices_GMN: Tensor, iterations: int = 5) -> Tensor:
+    """About U V^T of the singular value decomposition of each: singular values land near 1 by Newton-Schulz steps."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
-    x = x / (x.norm() + 1e-7)
+    is_tall = matrices_GMN.shape[1] > matrices_GMN.shape[2]
+    x_GMN = matrices_GMN.mT.contiguous() if is_tall else matrices_GMN
+    x_GMN = x_GMN / (x_GMN.flatten(1).norm(dim=1)[:, None, None] + 1e-7)
     for _ in range(iterations):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if matrix.shape[0] > matrix.shape[1] else x
+        gram_GMM = x_GMN @ x_GMN.mT
+        x_GMN = torch.baddbmm(x_GMN, torch.baddbmm(gram_GMM, gram_GMM, gram_GMM, beta=b, alpha=c), x_GMN, beta=a)
+    return x_GMN.mT if is_tall else x_GMN
 
 
 @dataclass(frozen=True, slots=True)
