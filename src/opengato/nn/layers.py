@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from opengato.nn.likelihood import negative_log_likelihood
+
 Activation = Literal["silu", "gelu", "gelu_tanh", "relu"]
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": F.silu,
@@ -47,7 +49,7 @@ class TiedTable(nn.Embedding):
 
     def loss(self, h_ND: Tensor, ids_N: Tensor) -> Tensor:
         """Cross-entropy (nats) of each id: (N,)."""
-        return F.cross_entropy(self.logits(h_ND), ids_N, reduction="none")
+        return negative_log_likelihood(self.logits(h_ND), ids_N)
 
 
 class UnitTable(TiedTable):

@@ -84,7 +84,8 @@ def estimate(config: Config, rows: int, dtype: torch.dtype = torch.float32) -> M
     """Of a run with batches of `rows` rows and matrix products in `dtype`.
 
     Which modalities will fill the rows is not known yet: all positions count as those that cost most to embed, and
-    all are predicted as those that cost most to score.
+    all are predicted as those that cost most to score. Scores count as on a GPU; a CPU keeps less of many ids
+    (`nn/likelihood.py`).
     """
     agent, trunk = on_meta(config.agent), config.agent.backbone
     beside = beside_on_meta(agent, config.objective)
