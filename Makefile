@@ -40,12 +40,12 @@ train-tiny: $(READY)-demo  ## train the shipped model again (resumes by itself)
 doctor: $(READY)-demo  ## what this machine has, and what is missing
 	@$(BIN)/python -m opengato.doctor $(ARGS)
 
-# These measure errors and returns after minutes of training, and no speed.
+# Three rounds of each make half an hour. Some measure errors and returns after minutes of training, and no speed.
 BY_HAND = $(addprefix benchmarks/,maml_sinusoid.py moving_bandits.py motion.py)
 
 bench: $(READY)-dev  ## every benchmark of speed, one after the other
 	@$(DRAW)
-	@for script in $(filter-out $(BY_HAND),$(sort $(wildcard benchmarks/[a-z]*.py))); do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
+	@for script in $(filter-out $(BY_HAND),$(sort $(wildcard benchmarks/[a-z]*.py))); do echo "== $$script"; $(BIN)/python $$script --rounds 3 $(ARGS) || exit 1; done
 	@echo "== benchmarks/_floors.py"; $(BIN)/python benchmarks/_floors.py
 
 bench-quick:  ## the same at a tiny size: that they run
