@@ -45,7 +45,7 @@ BY_HAND = $(addprefix benchmarks/,maml_sinusoid.py moving_bandits.py motion.py)
 
 bench: $(READY)-dev  ## every benchmark of speed, one after the other
 	@$(DRAW)
-	@for script in $(filter-out $(BY_HAND),$(sort $(wildcard benchmarks/[a-z]*.py))); do echo "== $$script"; $(BIN)/python $$script --rounds 3 $(ARGS) || exit 1; done
+	@for script in $(filter-out $(BY_HAND),$(sort $(wildcard benchmarks/[a-z]*.py))); do echo "== $$script"; $(BIN)/python $$script --short $(ARGS) || exit 1; done
 	@echo "== benchmarks/_floors.py"; $(BIN)/python benchmarks/_floors.py
 
 bench-quick:  ## the same at a tiny size: that they run

@@ -25,6 +25,7 @@ from rich.table import Table
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("opengato", "torch", "numpy", "transformers", "minigrid", "pyarrow")
 BUSY = 0.5  # load average above which times are not to be trusted
+SHORT = 3
 Work = Callable[[], int]
 """Does some work and returns how many units of it were done."""
 
@@ -33,12 +34,15 @@ def arguments(description: str, argv: Sequence[str] | None, **defaults: int | st
     """The options that every benchmark takes; `defaults` are of further ones, `rounds` among them, and of `threads`."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="tiny sizes, one round: only to see that it runs")
+    parser.add_argument("--short", action="store_true", help=f"{SHORT} rounds at most, as `make bench` takes")
     parser.add_argument("--out", type=Path, default=None, help="folder for the JSON (default: results; none if quick)")
     threads = defaults.pop("threads", len(os.sched_getaffinity(0)))
     parser.add_argument("--threads", type=int, default=threads, help="threads of torch (default: %(default)s)")
     for name, value in defaults.items():
         parser.add_argument(f"--{name}", type=type(value), default=value)
     options = parser.parse_args(argv)
+    if options.short and "rounds" in defaults:
+        options.rounds = min(options.rounds, SHORT)
     if options.out is None and not options.quick:
         options.out = RESULTS
     torch.set_num_threads(options.threads)
