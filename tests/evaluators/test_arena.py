@@ -23,6 +23,8 @@ from opengato.evaluators.arena_report import Config, arena_lines, compete, read
 from opengato.evaluators.arena_runs import best_rate, folder_name, points, run_all, same_precision
 from opengato.evaluators.report import NORMALISED, TaskResult
 from opengato.evaluators.statistics import Interval
+from opengato.nn import decision, private
+from opengato.objectives import decision as naming_tasks
 from opengato.recipes import load
 from opengato.train.run import Recipe, mixture_config
 from tests.evaluators.arena_toys import TASKS, starting, toy, toy_recipe, toy_suite, write_texts
@@ -70,6 +72,23 @@ def test_runs_compute_the_same_and_the_cheaper_contestant_gets_more_steps(data: 
     assert again.steps == 7
     with pytest.raises(ValueError, match="are not one step of first"):
         enter([toy("first")], toy_suite(), data, flops=first.flops / 3)
+
+
+def test_a_contestant_with_parts_for_each_task_has_them_for_the_tasks_of_the_suite(data: Path) -> None:
+    naming = toy("naming")
+    train = naming.recipe.train
+    agent = dataclasses.replace(train.agent, private=private.Config(task="adapter"))
+    recipe = dataclasses.replace(naming.recipe, train=dataclasses.replace(train, agent=agent))
+    plain, parted = enter([toy("plain"), Contestant(name="naming", recipe=recipe)], toy_suite(), data)
+    adapters = dataclasses.replace(agent, tasks=TASKS).build().num_parameters - train.agent.build().num_parameters
+    assert adapters > 0
+    assert parted.parameters == plain.parameters + adapters
+    named = dataclasses.replace(agent, private=None, decision=decision.Config())
+    recipe = dataclasses.replace(
+        recipe, train=dataclasses.replace(train, agent=named, objective=naming_tasks.Config(task=0.1, alpha=0.1))
+    )
+    _, naming_entry = enter([toy("plain"), Contestant(name="naming", recipe=recipe)], toy_suite(), data)
+    assert naming_entry.flops > plain.flops, "its operations can be counted"
 
 
 def test_rates_are_multiples_of_a_recipe_s_own_and_warm_up_fits_the_run(data: Path) -> None:

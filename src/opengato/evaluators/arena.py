@@ -22,7 +22,7 @@ from opengato.evaluators.contract import Settings
 from opengato.rollout import CollectJob
 from opengato.train.compute import step_flops
 from opengato.train.memory import on_meta
-from opengato.train.run import Recipe, mixture_config, with_statistics
+from opengato.train.run import Recipe, mixture_config, with_statistics, with_tasks
 
 # What every contestant is given alike, and so what none may set.
 GIVEN = re.compile(
@@ -186,10 +186,11 @@ def enter(contestants: Sequence[Contestant], suite: Suite, data: Path, flops: fl
     That is `flops` for a run, or what the first contestant computes in the steps of the suite.
     """
     recipes = [given(contestant.recipe, contestant.name, suite, data) for contestant in contestants]
-    costs = [cost_of(recipe, data) for recipe in recipes]
+    whole = [with_tasks(with_statistics(recipe, data), data) for recipe in recipes]
+    costs = [cost_of(recipe, data) for recipe in whole]
     total = suite.steps * costs[0] if flops is None else flops
     entries = []
-    for recipe, cost in zip(recipes, costs, strict=True):
+    for recipe, known, cost in zip(recipes, whole, costs, strict=True):
         steps = round(total / cost)
         if steps < 1:
             raise ValueError(
@@ -199,7 +200,7 @@ def enter(contestants: Sequence[Contestant], suite: Suite, data: Path, flops: fl
             Entry(
                 name=recipe.name,
                 recipe=dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, steps=steps)),
-                parameters=on_meta(recipe.train.agent).num_parameters,
+                parameters=on_meta(known.train.agent).num_parameters,
                 flops=cost,
                 differs=tuple(unlike(recipes[0], recipe)),
             )
@@ -208,11 +209,10 @@ def enter(contestants: Sequence[Contestant], suite: Suite, data: Path, flops: fl
 
 
 def cost_of(recipe: Recipe, data: Path) -> float:
-    """Operations of a step, on the first batches of the run."""
-    whole = with_statistics(recipe, data)
-    mixture = Mixture(mixture_config(whole, data), whole.train.agent.serializer())
+    """Operations of a step of a recipe that knows its statistics and tasks, on the first batches of the run."""
+    mixture = Mixture(mixture_config(recipe, data), recipe.train.agent.serializer())
     with Loader(mixture, LoaderConfig(groups=1, workers=0)) as loader:
-        return step_flops(whole.train, itertools.islice(loader.batches(), COUNTED))
+        return step_flops(recipe.train, itertools.islice(loader.batches(), COUNTED))
 
 
 def unlike(first: Recipe, other: Recipe) -> list[str]:
