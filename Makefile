@@ -40,7 +40,7 @@ train-tiny: $(READY)-demo  ## train the shipped model again (resumes by itself)
 doctor: $(READY)-demo  ## what this machine has, and what is missing
 	@$(BIN)/python -m opengato.doctor $(ARGS)
 
-# Three rounds of each make half an hour. Some measure errors and returns after minutes of training, and no speed.
+# These measure errors and returns after minutes of training, and no speed.
 BY_HAND = $(addprefix benchmarks/,maml_sinusoid.py moving_bandits.py motion.py)
 
 bench: $(READY)-dev  ## every benchmark of speed, one after the other

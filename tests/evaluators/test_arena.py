@@ -74,21 +74,21 @@ def test_runs_compute_the_same_and_the_cheaper_contestant_gets_more_steps(data: 
         enter([toy("first")], toy_suite(), data, flops=first.flops / 3)
 
 
-def test_a_contestant_with_parts_for_each_task_has_them_for_the_tasks_of_the_suite(data: Path) -> None:
-    naming = toy("naming")
-    train = naming.recipe.train
-    agent = dataclasses.replace(train.agent, private=private.Config(task="adapter"))
-    recipe = dataclasses.replace(naming.recipe, train=dataclasses.replace(train, agent=agent))
-    plain, parted = enter([toy("plain"), Contestant(name="naming", recipe=recipe)], toy_suite(), data)
-    adapters = dataclasses.replace(agent, tasks=TASKS).build().num_parameters - train.agent.build().num_parameters
-    assert adapters > 0
-    assert parted.parameters == plain.parameters + adapters
-    named = dataclasses.replace(agent, private=None, decision=decision.Config())
-    recipe = dataclasses.replace(
-        recipe, train=dataclasses.replace(train, agent=named, objective=naming_tasks.Config(task=0.1, alpha=0.1))
-    )
-    _, naming_entry = enter([toy("plain"), Contestant(name="naming", recipe=recipe)], toy_suite(), data)
-    assert naming_entry.flops > plain.flops, "its operations can be counted"
+def test_a_contestant_that_knows_tasks_knows_those_of_the_suite(data: Path) -> None:
+    """As parts of its network for each, and as what it names."""
+    recipe, plain = toy("any").recipe, toy("plain")
+
+    def changed(objective: Any, **agent: Any) -> Contestant:
+        network = dataclasses.replace(recipe.train.agent, **agent)
+        train = dataclasses.replace(recipe.train, agent=network, objective=objective)
+        return Contestant(name="changed", recipe=dataclasses.replace(recipe, train=train))
+
+    parts = private.Config(task="adapter")
+    first, parted = enter([plain, changed(recipe.train.objective, private=parts)], toy_suite(), data)
+    known = dataclasses.replace(recipe.train.agent, private=parts, tasks=TASKS)
+    assert parted.parameters == known.build().num_parameters > first.parameters
+    naming = changed(naming_tasks.Config(task=0.1, alpha=0.1), decision=decision.Config())
+    assert enter([plain, naming], toy_suite(), data)[1].flops > first.flops
 
 
 def test_rates_are_multiples_of_a_recipe_s_own_and_warm_up_fits_the_run(data: Path) -> None:
