@@ -95,6 +95,12 @@ def test_what_is_no_agent_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         load_agent("runs/nowhere")
 
 
+@pytest.mark.parametrize("device", ["cuda:99", "gpu"])
+def test_a_device_that_is_not_here_is_told_before_anything_is_read(tmp_path: Path, device: str) -> None:
+    with pytest.raises(ValueError, match=rf"no device '{device}' here; expected one of cpu"):
+        load_agent(tmp_path, device)
+
+
 def test_a_shipped_name_means_the_shipped_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a folder of that name lies around, too: the same command gives the same scores everywhere."""
     save_agent(tiny_agent(), tmp_path / "tiny")

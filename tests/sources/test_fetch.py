@@ -161,6 +161,19 @@ def test_a_wheel_is_asked_for_and_unpacked(tmp_path: Path, monkeypatch: pytest.M
     assert "thing==1.0" in asked[0]
 
 
+@pytest.mark.parametrize(("there", "first"), [({"uv", "pip3"}, "uv"), ({"pip3"}, "pip3"), (set(), None)])
+def test_an_environment_without_pip_asks_uv_or_the_machine(
+    there: set[str], first: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr(shutil, "which", lambda program: program if program in there else None)
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1))
+    monkeypatch.setattr(fetch, "_run", lambda command, folder: asked.append(command))
+    with pytest.raises(FetchError, match="expected one" if first else "install pip .* or uv"):
+        fetch.pypi("thing", "1.0", tmp_path)
+    assert [command[0] for command in asked] == ([first] if first else [])
+
+
 def test_a_name_with_an_owner_is_one_folder(tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(fetch._CLIENTS, "npm", lambda name, version, folder: Path(shutil.copy(archive, folder)))
     owned = dataclasses.replace(package(archive), registry="npm", name="@owner/thing")

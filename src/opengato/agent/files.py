@@ -50,10 +50,12 @@ def save_agent(
 def load_agent(name_or_path: str | Path, device: str = "cpu", weights: Weights = "float32") -> Agent:
     """An agent ready to act: a shipped name such as "tiny", or a folder of an agent, a checkpoint or a run.
 
-    `weights` "int8" keeps those of the trunk and of the tables of ids in 8 bits: less memory, and less time where one
-    environment or text goes at a time.
+    `device` is a name of torch's, such as "cuda:1"; one that is not here is a ValueError. `weights` "int8" keeps those
+    of the trunk and of the tables of ids in 8 bits: less memory, and less time where one environment or text goes at a
+    time.
     """
     choose(weights, get_args(Weights), what="format of weights")
+    check_device(device)
     folder = find_agent(name_or_path)
     config = from_json(json.loads((folder / CONFIG).read_text()))
     if not isinstance(config, Config):
@@ -63,6 +65,19 @@ def load_agent(name_or_path: str | Path, device: str = "cpu", weights: Weights =
     agent.card = json.loads((folder / CARD).read_text()) if (folder / CARD).is_file() else {}
     agent = agent.to(device).eval()
     return in_int8(agent) if weights == "int8" else agent
+
+
+def check_device(name: str) -> None:
+    """ValueError where this torch, on this machine, has no such device."""
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        found = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+        found += ["mps"] if torch.backends.mps.is_available() else []
+        raise ValueError(
+            f"there is no device {name!r} here; expected one of {', '.join(['cpu', *found])}. A GPU that is missing "
+            "needs a torch built for it: see docs/gpu.md"
+        ) from error
 
 
 def in_int8(agent: Agent) -> Agent:

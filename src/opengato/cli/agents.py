@@ -90,7 +90,7 @@ def limits_of(acting: Acting) -> Limits:
 def player_of(name: str, acting: Acting) -> Player:
     """`random`, `expert`, or an agent that is loaded to act."""
     torch.set_num_threads(ACTING_THREADS)
-    return name if name in UNTRAINED else load_agent(name, weights=acting.weights)
+    return name if name in UNTRAINED else load_agent(name, acting.device, acting.weights)
 
 
 def play(arguments: Play) -> None:

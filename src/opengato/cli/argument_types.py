@@ -33,5 +33,7 @@ class Acting:
     """How far an agent that predicts returns prefers high ones: nats for the expert's return."""
     weights: Literal["float32", "int8"] = "float32"
     """8 bits read a quarter of the memory: quicker for one environment, slower for many."""
+    device: str = "cpu"
+    """Where the network runs: `cpu`, `cuda`, `cuda:1`, `mps`."""
     window: Annotated[int | None, arg(metavar="POSITIONS", help_behavior_hint="(default: as in training)")] = None
     """How far back a layer sees."""

@@ -41,7 +41,7 @@ def serve(arguments: Serve) -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     torch.set_num_threads(arguments.threads)
     listening = listen(config)  # before the weights: a port that is taken is told at once
-    agent = load_agent(arguments.agent, weights=arguments.acting.weights)
+    agent = load_agent(arguments.agent, arguments.acting.device, arguments.acting.weights)
     limits = limits_of(arguments.acting)
     policy = AgentPolicy(agent, arguments.acting.temperature, arguments.seed, rows_of(config), limits=limits)
     service = Service(policy, agent.card.get("name") or arguments.agent, config)

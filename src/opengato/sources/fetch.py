@@ -121,7 +121,7 @@ def debian(name: str, version: str, folder: Path) -> Path:
 
 
 def pypi(name: str, version: str, folder: Path) -> Path:
-    """Download the sdist into `folder` with pip, or with `uv` where Python came without pip; return its path."""
+    """Download the sdist into `folder` with this Python's pip, else with uv or the machine's pip; return its path."""
     _pip_download(["--no-binary", name], name, version, folder)
     return _only(folder, (".tar.gz", ".zip"), name)
 
@@ -138,6 +138,8 @@ def _pip_download(kind: list[str], name: str, version: str, folder: Path) -> Non
         command = [sys.executable, "-m", "pip"]
     elif shutil.which("uv"):
         command = ["uv", "tool", "run", "--python", sys.executable, "pip"]
+    elif shutil.which("pip3"):
+        command = ["pip3"]
     else:
         raise FetchError(f"to download {name!r} from PyPI install pip (Debian: `apt-get install python3-pip`) or uv")
     _run([*command, *arguments], folder)
