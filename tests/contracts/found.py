@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from opengato.core.config import from_json, plugins, to_json
+from opengato.objectives import pairing, spelling
 from tests.house import PACKAGE, parsed
 
 # Settings that make another network of a variant, which is tested like one of its own.
@@ -25,6 +26,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "backbones/factored/+divided": {"combine": "project", "within": "divided", "norm_bias": True, "recompute": True},
     "backbones/factored/+sum": {"combine": "sum"},
     "backbones/pathways/sparse/+one": {"chosen": 1, "activation": "gelu", "drop_path": 0.1, "recompute": True},
+    "objectives/next_token/+beside": {"z": 1e-4, "beside": {"spelling": spelling.Config(), "pairs": pairing.Config()}},
     "backbones/palm/+grouped": {"heads": 4, "key_heads": 2, "drop_path": 0.1, "recompute": True},
 }
 

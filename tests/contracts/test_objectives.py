@@ -21,11 +21,11 @@ from tests.objectives.test_ctc import heard_by_an_encoder, recording
 from tests.tiny import documents_of_all_kinds, tiny_agent, tiny_encoder, vector_config
 
 VARIANTS = variants("objectives")
-OF_SPEECH = ("ctc/alone",)  # what has nothing to learn from other documents
-PREDICTING = ("next_token", "decision", "balanced", "contrastive", "ctc")  # on what a causal trunk says of a batch
+OF_SPEECH = ("ctc",)  # what has nothing to learn from other documents
+PREDICTING = ("next_token", "next_token/+beside", "decision", "balanced")  # on what a causal trunk says of a batch
 TRUNK: dict[str, Any] = {"width": 32, "depth": 2, "heads": 4, "hidden": 24}
 # Heads of the agent that an objective asks for.
-HEADS = {"contrastive/vatt": spaces.Config(video="image", audio="state", text="text", fine=8, coarse=4)}
+HEADS = {"contrastive": spaces.Config(video="image", audio="state", text="text", fine=8, coarse=4)}
 TASKS = tuple(dict.fromkeys(episode.task for episode in documents_of_all_kinds()))
 NUMBERS = {task: number for number, task in enumerate(TASKS)}
 

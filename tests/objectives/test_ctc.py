@@ -24,8 +24,8 @@ from opengato.modalities.audio import Config as Front
 from opengato.modalities.audio import encoder
 from opengato.nn import ctc as head
 from opengato.nn.ctc import ctc_loss
-from opengato.objectives import ctc, next_token
-from opengato.objectives.ctc import alone, recordings
+from opengato.objectives import ctc, next_token, spelling
+from opengato.objectives.spelling import recordings
 from opengato.sources.speech import INSTRUCTION
 from tests.tiny import caption_episode, sharpen, vector_config
 
@@ -55,8 +55,13 @@ def packed(agent: Agent, episodes: list[Episode], length: int = 90) -> PackedBat
     return pack_documents(documents, length)
 
 
+def beside(weight: float = 0.3, text: float = 1.0) -> next_token.Config:
+    """Next token, and spelling beside it."""
+    return next_token.Config(weights={"text": text}, beside={"spelling": spelling.Config(weight=weight)})
+
+
 def test_its_instruction_is_that_of_speech() -> None:
-    assert ctc.Config().instruction == INSTRUCTION
+    assert ctc.Config().instruction == spelling.Config().instruction == INSTRUCTION
 
 
 def test_recordings_are_those_that_are_to_be_written_down() -> None:
@@ -86,7 +91,7 @@ def test_a_text_that_is_cut_off_is_not_spelt() -> None:
 def test_the_loss_is_next_token_and_the_weighted_mean_over_recordings() -> None:
     agent = spelling_agent().eval()
     batch = packed(agent, [recording("hello"), caption_episode(), recording("so be it")])
-    total, figures = ctc.Config(weight=0.25, weights={"text": 2.0}).build()(agent, batch)
+    total, figures = beside(weight=0.25, text=2.0).build()(agent, batch)
     told, _ = next_token.Config(weights={"text": 2.0}).build()(agent, batch)
     apart = []
     with torch.no_grad():
@@ -106,7 +111,7 @@ def test_the_encoder_learns_to_spell_and_the_agent_spells_alone() -> None:
     agent = spelling_agent().train()
     words = ["cab", "fade", "bead"]
     batch = packed(agent, [recording(word) for word in words], length=128)
-    objective = ctc.Config(weight=1.0).build()
+    objective = beside(weight=1.0).build()
     optimizer = torch.optim.Adam(agent.parameters(), lr=5e-3)
     for _ in range(150):
         loss, figures = objective(agent, batch)
@@ -120,9 +125,9 @@ def test_the_encoder_learns_to_spell_and_the_agent_spells_alone() -> None:
 def test_without_a_head_it_says_what_to_do_and_without_recordings_it_needs_none() -> None:
     agent = spelling_agent(ctc=None)
     with pytest.raises(ValueError, match=r"holds 1 recordings to be spelt, .* give its config `ctc`"):
-        ctc.Config().build()(agent, packed(agent, [recording("hello")]))
+        beside().build()(agent, packed(agent, [recording("hello")]))
     plain = packed(agent, [caption_episode()])
-    assert torch.equal(ctc.Config().build()(agent, plain)[0], next_token.Config().build()(agent, plain)[0])
+    assert torch.equal(beside().build()(agent, plain)[0], next_token.Config().build()(agent, plain)[0])
     with pytest.raises(ValueError, match="no head to spell"):
         agent.spell(b"")
 
@@ -159,7 +164,7 @@ def test_an_encoder_learns_to_spell_from_scratch() -> None:
     agent = heard_by_an_encoder().train()
     words = ["cab", "fade", "bead"]
     batch = packed(agent, [recording(word) for word in words], length=128)
-    objective = alone.Config().build()
+    objective = ctc.Config().build()
     assert objective.terms(batch) == 3
     before = {name: weight.clone() for name, weight in agent.backbone.state_dict().items()}
     optimizer = torch.optim.Adam(agent.parameters(), lr=3e-3)
@@ -176,10 +181,10 @@ def test_an_encoder_learns_to_spell_from_scratch() -> None:
 
 def test_spelling_alone_needs_a_head_behind_the_trunk_and_nothing_else() -> None:
     agent = heard_by_an_encoder()
-    loss, figures = alone.Config().build()(agent, packed(agent, [caption_episode()]))
+    loss, figures = ctc.Config().build()(agent, packed(agent, [caption_episode()]))
     assert (float(loss.detach()), figures) == (0.0, {"recordings": 0.0})
     loss.backward()
     for other in (spelling_agent(), spelling_agent(ctc=None)):
         with pytest.raises(ValueError, match="no head behind its trunk"):
-            alone.Config().build()(other, packed(other, [recording("hello")]))
-    assert alone.Config().instruction == INSTRUCTION
+            ctc.Config().build()(other, packed(other, [recording("hello")]))
+    assert ctc.Config().instruction == INSTRUCTION

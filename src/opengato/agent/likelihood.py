@@ -138,7 +138,7 @@ def spell(agent: Agent, sound: bytes) -> str:
     """The best class of each moment of a sound, as letters [Graves et al. 2006, sec. 3.2, best path decoding]."""
     if agent.ctc is None:
         raise ValueError(
-            "this agent has no head to spell what is said; train one with `ctc` (objectives `ctc`, `ctc/alone`), or "
+            "this agent has no head to spell what is said; train one with `ctc` and spelling beside next tokens, or "
             "fine-tune one with: opengato finetune AGENT --spell"
         )
     slots = slots_of([read_as_seen(agent, [sound])], agent.device)

@@ -48,8 +48,8 @@ class Config:
     With `parallel_actions` a position of an action holds nothing but its place, in training as in acting: the numbers
     of an action are then predicted given the past but not one another, all in one pass [Reed et al. 2022, app. G].
     `adapters` beside the trunk's matrices are those of a fine-tuning under way. `contrast` is the head that makes
-    vectors for retrieval, where there is one (objective `contrastive`), or the common spaces of several senses; `ctc`
-    the one that spells what is said in a recording (objectives `ctc` and `ctc/alone`). `tasks` are those that parts of
+    vectors for retrieval, where there is one (`objectives/pairing.py`), or the common spaces of several senses; `ctc`
+    the one that spells what is said in a recording (`objectives/spelling.py`). `tasks` are those that parts of
     the agent know by their number; a run fills them in where `decision` (objective `decision`), `private` or the
     objective asks for them.
     """

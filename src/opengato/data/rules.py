@@ -30,7 +30,7 @@ class Rules:
     go to each observation; with `predict_returns` the latter is not observed but predicted, before each action.
     `instructions` is the share of documents that keep their instruction. Of captioned pictures and the like,
     `pairs_apart` is the share of documents that come in two, what is seen and what is written, each by itself, to be
-    found by one another (objective `contrastive`); of pictures, `drawn` is the share that are to be drawn, `composed`
+    found by one another (`objectives/pairing.py`); of pictures, `drawn` is the share that are to be drawn, `composed`
     the share that are to be drawn after a caption that is to be written, too (`agent.compose`). Without an instruction,
     `seen` is the share of documents that hold what is observed and nothing else, and `shown` of those that hold what is
     written about it too, as an observation; `matched` is the share that ask whether the two belong together, half of

@@ -51,14 +51,18 @@ class ContrastiveHead(nn.Module):
         return self.log_scale.exp().clamp(max=1 / COLDEST)
 
 
-def info_nce(one_NE: Tensor, other_NE: Tensor, scale: Tensor) -> Tensor:
+def info_nce(one_NE: Tensor, other_NE: Tensor, scale: Tensor, alike_NN: Tensor | None = None) -> Tensor:
     """Nats (N,) by which each pair is missed among all of the batch, the mean over both directions.
 
     -log(exp(s a_i.b_i) / sum_j exp(s a_i.b_j)) and the same for b_i among all a_j
-    [van den Oord et al. 2018, arXiv:1807.03748, eq. 4; Radford et al. 2021, arXiv:2103.00020, fig. 3].
+    [van den Oord et al. 2018, arXiv:1807.03748, eq. 4; Radford et al. 2021, arXiv:2103.00020, fig. 3]. Where
+    `alike_NN`, a_i and b_j belong together, too, and are not told apart.
     """
     score_NN = scale * one_NE @ other_NE.T
     right_N = torch.arange(len(score_NN), device=score_NN.device)
+    if alike_NN is not None:
+        itself_NN = torch.eye(len(score_NN), dtype=torch.bool, device=score_NN.device)
+        score_NN = score_NN.masked_fill(alike_NN & ~itself_NN, -torch.inf)
     there_N = F.cross_entropy(score_NN, right_N, reduction="none")
     back_N = F.cross_entropy(score_NN.T, right_N, reduction="none")
     return (there_N + back_N) / 2

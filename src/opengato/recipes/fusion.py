@@ -27,7 +27,7 @@ from opengato.modalities.audio import encoder as audio_encoder
 from opengato.modalities.image import encoder as image_encoder
 from opengato.modalities.image import tokens
 from opengato.nn import contrast
-from opengato.objectives import contrastive
+from opengato.objectives import next_token, pairing
 from opengato.sources import pictures
 from opengato.train import loop, optim
 from opengato.train.compute import training_flops
@@ -76,7 +76,7 @@ def run_of(fusion: str) -> Recipe:
         name=f"fusion-{fusion}",
         train=loop.Config(
             agent=agent(fusion),
-            objective=contrastive.Config(weight=0.5, weights={"ids": 0.5}),
+            objective=next_token.Config(weights={"ids": 0.5}, beside={"pairs": pairing.Config(weight=0.5)}),
             optim=optim.Config(),
             steps=STEPS[fusion],
         ),

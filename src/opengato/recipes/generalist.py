@@ -20,7 +20,7 @@ from opengato.modalities.discrete import vector as cells
 from opengato.modalities.image import convolved as image
 from opengato.modalities.video import encoder as video
 from opengato.nn.ctc import Config as CtcConfig
-from opengato.objectives import ctc
+from opengato.objectives import next_token, spelling
 from opengato.recipes import senses
 from opengato.recipes.generalist_tasks import BABYAI_WEIGHTS_OF_ALL, COLLECT
 from opengato.train import loop, optim
@@ -85,7 +85,9 @@ def recipe() -> Recipe:
         name="generalist",
         train=loop.Config(
             agent=agent(),
-            objective=ctc.Config(weights={"choice": 2.0}, weight=0.3, balance=0.7),
+            objective=next_token.Config(
+                weights={"choice": 2.0}, balance=0.7, beside={"spelling": spelling.Config(weight=0.3)}
+            ),
             optim=optim.Config(),
             steps=20_000,
         ),

@@ -19,7 +19,7 @@ from opengato.modalities.audio import encoder as audio
 from opengato.modalities.image import convolved as image
 from opengato.modalities.video import encoder as video
 from opengato.nn.ctc import Config as CtcConfig
-from opengato.objectives import ctc
+from opengato.objectives import next_token, spelling
 from opengato.train import loop, optim
 from opengato.train.run import Recipe
 
@@ -99,7 +99,7 @@ def recipe() -> Recipe:
         name="senses",
         train=loop.Config(
             agent=agent(),
-            objective=ctc.Config(weight=0.3, balance=0.7),
+            objective=next_token.Config(balance=0.7, beside={"spelling": spelling.Config(weight=0.3)}),
             optim=optim.Config(),
             steps=8000,
         ),

@@ -19,7 +19,7 @@ from opengato.data.loader import LoaderConfig
 from opengato.modalities import text, video
 from opengato.modalities.audio import waveform
 from opengato.nn import spaces
-from opengato.objectives.contrastive import vatt
+from opengato.objectives import contrastive
 from opengato.recipes import vatt_sizes
 from opengato.train import loop, optim
 from opengato.train.run import Recipe
@@ -78,7 +78,7 @@ def run_of(name: str = "vatt", drop: float = 0.5, *, agnostic: bool = True) -> R
         name=name,
         train=loop.Config(
             agent=agent(TRUNK, own, front, (64, 32), context=256),
-            objective=vatt.Config(drop=drop),
+            objective=contrastive.Config(drop=drop),
             optim=optim.Config(learning_rate=1e-3, matrix_learning_rate=None, weight_decay=0.01),
             steps=1000,
         ),

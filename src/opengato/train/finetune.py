@@ -95,9 +95,7 @@ def defaults(num_parameters: int, mode: Mode = "full") -> Config:
 
 def to_spell(config: Config) -> Config:
     """The same for learning to spell what is said, by a new head behind the trunk."""
-    return dataclasses.replace(
-        config, objective=plugin("objectives", "ctc/alone").Config(), ctc=CtcConfig(after_trunk=True)
-    )
+    return dataclasses.replace(config, objective=plugin("objectives", "ctc").Config(), ctc=CtcConfig(after_trunk=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,13 @@
-"""Next-token prediction, and beside it: find the other half of a pair among those of the whole batch.
+"""VATT: the film, the sound and the texts of a document find one another among those of the whole batch.
 
-A pair is two documents that the data put side by side (`Rules.pairs_apart`), such as a picture and its caption. Each is
-read by itself, so that the trunk cannot look from one to the other, and what it holds at the last position of the
-observation is compared by the agent's contrastive head.
-[Radford et al. 2021, arXiv:2103.00020, sec. 2.3; Akbari et al. 2021, arXiv:2104.11178, eq. 2].
-Letters: B rows, T slots, S all slots of a batch, M observed ones of halves, D width, N pairs, E width of an embedding.
+Each is read by itself, straight from voxels, samples and pieces of words, in a call of its own; a document that lacks
+one takes no part in what is compared with it. [Akbari et al. 2021, arXiv:2104.11178]. Letters: N rows of one modality,
+R rows that are read, V values, D width, E width of a space.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -17,74 +15,108 @@ from torch import Tensor
 
 from opengato.core.batch import PackedBatch
 from opengato.core.objective import Objective
-from opengato.nn.contrast import info_nce
-from opengato.objectives.prediction import mean_loss, row_weights, total_weight, with_costs
+from opengato.nn.spaces import CommonSpaces, mil_nce
+from opengato.objectives.masks import highest
+from opengato.objectives.values import values_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
-    """`weight` of the contrastive loss; `weights[modality]` and `balance` as in `next_token`."""
+    """In training a share `drop` of the rows of films and sounds is not read; `weight` is that of the texts' loss."""
 
-    weight: float = 0.5
-    weights: dict[str, float] = field(default_factory=dict)
-    balance: float = 0.0
+    drop: float = 0.5
+    weight: float = 1.0
 
-    def build(self) -> Contrastive:
-        return Contrastive(self)
+    def __post_init__(self) -> None:
+        if not 0 <= self.drop < 1:
+            raise ValueError(f"`drop` is {self.drop}, expected a share from 0 up to 1, without 1")
+
+    def build(self) -> Vatt:
+        return Vatt(self)
 
 
-class Contrastive(Objective):
-    """Loss = next token + weight * mean over pairs of InfoNCE, both ways; without pairs, next token alone.
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The values of one sense: the number of the document of each (V,), and their places in both spaces (V, E)."""
 
-    Where a batch is trained in parts (`train.accumulate`), pairs are told from those of their part.
-    """
+    document_V: Tensor
+    fine: Tensor | None
+    coarse: Tensor | None
 
-    causal: ClassVar[bool | None] = True
+
+class Vatt(Objective):
+    """Loss = NCE of films and sounds + weight * MIL-NCE of films and texts, the means over the films that have both."""
+
+    causal: ClassVar[bool | None] = False
 
     def __init__(self, config: Config):
         self.config = config
 
-    def terms(self, batch: PackedBatch) -> float:
-        return total_weight(batch, self.config.balance)
+    def terms(self, batch: PackedBatch) -> int:
+        """Documents."""
+        return int((batch.document_BT.amax(1) + 1).sum())
 
     def __call__(self, agent: Any, batch: PackedBatch) -> tuple[Tensor, dict[str, float]]:
-        h_BTD, costs = agent.with_costs(batch)
-        told = mean_loss(agent.losses_of(h_BTD, batch), self.config.weights, row_weights(batch, self.config.balance))
-        total, figures = with_costs(*told, costs)
-        one_N, other_N = paired_slots(batch)
-        if len(one_N) < 2:
-            return total, figures
-        if agent.contrast is None:
-            raise ValueError(
-                f"this batch holds {len(one_N)} pairs, but the agent has no head to compare them; give its config "
-                "`contrast`, or ask for no `pairs_apart`"
-            )
-        h_SD = h_BTD.flatten(0, 1)
-        one_NE, other_NE = agent.contrast(h_SD[one_N]), agent.contrast(h_SD[other_N])
-        loss_N = info_nce(one_NE, other_NE, agent.contrast.scale)
-        with torch.no_grad():
-            found = (one_NE @ other_NE.T).argmax(1) == torch.arange(len(one_N), device=one_N.device)
-        figures |= {
-            "loss/pairs": float(loss_N.detach().mean()),
-            "pairs": float(len(one_N)),
-            "pairs found": float(found.float().mean()),
+        spaces = agent.contrast
+        if not isinstance(spaces, CommonSpaces):
+            raise ValueError("this agent has no common spaces; give its config `contrast=spaces.Config(...)`")
+        names = spaces.config
+        read = {
+            name: self._read(agent, spaces, batch, name)
+            for name in (names.video, names.audio, names.text)
+            if name in batch.payload
         }
-        return total + self.config.weight * loss_N.mean(), figures
+        loss, figures = agent.local.weight.sum() * 0, {}
+        films = read.get(names.video)
+        for what, name, weight in (("sounds", names.audio, 1.0), ("texts", names.text, self.config.weight)):
+            others = read.get(name)
+            if films is None or others is None:
+                continue
+            one_VE, other_VE, owner_V = matched(films, others)
+            if len(one_VE) < 2:
+                continue
+            loss_V = mil_nce(one_VE, other_VE, owner_V, names.temperature)
+            loss = loss + weight * loss_V.mean()
+            with torch.no_grad():
+                found = owner_V[(one_VE @ other_VE.T).argmax(1)] == torch.arange(len(one_VE), device=owner_V.device)
+            figures |= {f"loss/{what}": float(loss_V.detach().mean()), f"{what} found": float(found.float().mean())}
+        return loss, {"documents": float(self.terms(batch)), **figures}
+
+    def _read(self, agent: Any, spaces: CommonSpaces, batch: PackedBatch, name: str) -> Read:
+        """One sense, in one call of its trunk: of films and sounds the first of each document, of texts all."""
+        values, slot_N = values_of(agent, batch, name), batch.slot_N[name]
+        row_N = slot_N.div(batch.document_BT.shape[1], rounding_mode="floor")
+        document_N = row_N * batch.document_BT.shape[1] + batch.document_BT.flatten()[slot_N]
+        is_text = name == spaces.config.text
+        if is_text:
+            read_N = values.may_hide_N
+        else:
+            first_N = torch.ones_like(values.may_hide_N)
+            opens_N = values.order == 0
+            opened = document_N[opens_N]
+            first_N = (torch.cat([opened.new_ones(1).bool(), opened[1:] != opened[:-1]]))[values.value_N]
+            read_N = first_N & self._kept(agent, values.value_N)
+        value_R = values.value_N[read_N].unique(return_inverse=True)[1]
+        x_RD = agent.vectors({name: batch.payload[name][read_N]})[name]
+        h_VD = spaces.summary(agent.backbone, name, x_RD, value_R)
+        first_R = torch.cat([value_R.new_ones(1).bool(), value_R[1:] != value_R[:-1]])
+        return Read(document_N[read_N][first_R], *spaces.projected(name, h_VD))
+
+    def _kept(self, agent: Any, value_N: Tensor) -> Tensor:
+        """The rows (N,) that are read: DropToken drops the same share of each value, while an agent is in training."""
+        if not agent.training or self.config.drop == 0:
+            return torch.ones_like(value_N, dtype=torch.bool)
+        value_N = value_N.cpu()
+        count_V = (torch.bincount(value_N) * (1 - self.config.drop)).ceil().long()
+        return highest(torch.rand(len(value_N)), value_N, count_V).to(agent.device)
 
 
-def paired_slots(batch: PackedBatch) -> tuple[Tensor, Tensor]:
-    """Flat slots of the last observed position of both halves of each whole pair, in order of the pairs' numbers.
-
-    A half whose other half found no room in the batch is left out.
-    """
-    if batch.half_BT is None:
-        nothing = torch.zeros(0, dtype=torch.int64, device=batch.document_BT.device)
-        return nothing, nothing
-    half_S = batch.half_BT.flatten()
-    slot_M = ((half_S >= 0) & (batch.local_BT.flatten() >= 0)).nonzero()[:, 0]
-    half_M = half_S[slot_M]
-    # Halves 2 k and 2 k + 1 make pair k. Slots ascend, so what is last written is the last slot of its half.
-    halves, place_M = half_M.unique(return_inverse=True)
-    last = torch.zeros_like(halves).scatter_reduce(0, place_M, slot_M, "amax", include_self=False)
-    whole = (halves[1:] == halves[:-1] + 1) & (halves[:-1] % 2 == 0)
-    return last[:-1][whole], last[1:][whole]
+def matched(films: Read, others: Read) -> tuple[Tensor, Tensor, Tensor]:
+    """Films that have something of the other sense, all of that, and the number of the film of each."""
+    is_fine = others.fine is not None
+    one_VE, other_VE = (films.fine, others.fine) if is_fine else (films.coarse, others.coarse)
+    assert one_VE is not None
+    assert other_VE is not None
+    same_VV = films.document_V[:, None] == others.document_V
+    kept_V, has_V = same_VV.any(1), same_VV.any(0)
+    return one_VE[kept_V], other_VE[has_V], same_VV[kept_V][:, has_V].int().argmax(0)

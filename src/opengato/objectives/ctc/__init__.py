@@ -1,109 +1,57 @@
-"""Next-token prediction, and beside it: what is said in a recording is spelt out along its positions.
+"""Spelling and nothing else: what is said in recordings, by an encoder that learnt without labels.
 
-Little speech is enough to learn letters where each is heard, much is needed to learn them as a text is written. The
-agent's CTC head reads the vectors of sounds before the trunk, so that an encoder of sounds learns from it directly.
-[Graves et al. 2006, doi:10.1145/1143844.1143891], beside a decoder as in [Watanabe et al. 2017,
-doi:10.1109/JSTSP.2017.2763455].
-Letters: B rows, T slots, S all slots of a batch, N rows of one modality, D width, E recordings, J moments of all
-sounds, V classes.
+So speech models are fine-tuned [Baevski et al. 2022, arXiv:2202.03555, sec. 4.2]: one linear layer behind the trunk,
+and CTC. Letters: B rows, T slots, S all slots of a batch, D width.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from opengato.core.batch import PackedBatch
 from opengato.core.objective import Objective
-from opengato.core.serialize import TEXT, Serializer
-from opengato.nn.ctc import ctc_loss
-from opengato.objectives.prediction import document_numbers, mean_loss, row_weights, total_weight, with_costs
+from opengato.objectives.prediction import document_numbers
+from opengato.objectives.spelling import recordings, spelling_loss
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
-    """`weight` of spelling; `weights[modality]` and `balance` as in `next_token`.
+    """Spelt are recordings of documents with this instruction, which is that of all corpora of speech."""
 
-    Spelt are recordings of documents that ask so: `instruction`, which is that of all corpora of speech. A sound that
-    is to be named, or described, is no recording of its answer.
-    """
-
-    weight: float = 0.3
     instruction: str = "write down what is said"
-    weights: dict[str, float] = field(default_factory=dict)
-    balance: float = 0.0
 
     def build(self) -> Ctc:
         return Ctc(self)
 
 
 class Ctc(Objective):
-    """Loss = next token + weight * mean over recordings of CTC's nats a byte; without recordings, next token alone.
+    """Loss = mean over recordings of CTC's nats a byte, for a trunk of any kind.
 
-    Recordings whose text does not end in the batch, for want of room, are left out.
+    ValueError for an agent without a head behind its trunk, which would learn nothing. A batch without recordings, or
+    with none that ends in it, teaches nothing.
     """
 
-    causal: ClassVar[bool | None] = True
+    causal: ClassVar[bool | None] = None
 
     def __init__(self, config: Config):
         self.config = config
 
     def terms(self, batch: PackedBatch) -> float:
-        return total_weight(batch, self.config.balance)
+        """Documents: where all are speech, as many as recordings."""
+        document_S, is_real_S = document_numbers(batch), (batch.document_BT >= 0).flatten()
+        return float(len(document_S[is_real_S].unique()))
 
     def __call__(self, agent: Any, batch: PackedBatch) -> tuple[Tensor, dict[str, float]]:
+        if agent.ctc is None or not agent.ctc.after_trunk:
+            raise ValueError(
+                "only spelling is learnt, but this agent has no head behind its trunk; give its config "
+                "`ctc` with `after_trunk`, or take `next_token` with spelling beside it, which teaches to write, too"
+            )
         x_BTD = agent.embed_slots(batch.payload, batch.slot_N, batch.local_BT)
-        h_BTD, costs = agent.backbone.with_costs(x_BTD, *agent.places(batch))
-        told = mean_loss(agent.losses_of(h_BTD, batch), self.config.weights, row_weights(batch, self.config.balance))
-        total, figures = with_costs(*told, costs)
         found = recordings(agent.serializer, batch, self.config.instruction)
         if not found:
-            return total, figures
-        mean, of_spelling = spelling_loss(agent, batch, x_BTD, found)
-        return total + self.config.weight * mean, figures | of_spelling
-
-
-def spelling_loss(
-    agent: Any, batch: PackedBatch, x_BTD: Tensor, found: list[tuple[Tensor, str]]
-) -> tuple[Tensor, dict[str, float]]:
-    """Mean over `recordings` of CTC's nats a byte, with figures; ValueError from an agent without the head."""
-    if agent.ctc is None:
-        raise ValueError(
-            f"this batch holds {len(found)} recordings to be spelt, but the agent has no head to do so; give its "
-            "config `ctc`, or take the objective `next_token`"
-        )
-    slot_N = torch.cat([slots for slots, _ in found])
-    moments = [agent.ctc.steps * len(slots) for slots, _ in found]
-    log_p_JV = agent.spelling(x_BTD, slot_N, batch.places)
-    loss_E = ctc_loss(log_p_JV, moments, [text for _, text in found])
-    size_E = torch.tensor([len(text.encode()) for _, text in found], device=loss_E.device)
-    mean = (loss_E / size_E).mean()
-    return mean, {"loss/spelling": float(mean.detach()), "recordings": float(len(found))}
-
-
-def recordings(serializer: Serializer, batch: PackedBatch, instruction: str) -> list[tuple[Tensor, str]]:
-    """The flat slots (N,) of each sound whose words are asked for, and its words, where all of them are there."""
-    routes = serializer.layout.routes
-    told, heard, written = (routes.get(route) for route in ("instruction", "observation/audio", "action/text"))
-    if told is None or heard not in batch.payload or written not in batch.payload:
-        return []
-    codec = serializer.codecs[written]
-    end = codec.encode([""], TEXT, "action")[0]
-    asked = serializer.prompt(instruction).payload[told]
-    document_S, prompt_S = document_numbers(batch).cpu(), batch.prompt_BT.flatten().cpu()
-    slots = {name: batch.slot_N[name].cpu() for name in (told, heard, written)}
-    rows = {name: batch.payload[name].cpu().numpy() for name in (told, written)}
-    found = []
-    for document in document_S[slots[heard]].unique():
-        given_N = (document_S[slots[told]] == document) & prompt_S[slots[told]]
-        said_N = (document_S[slots[written]] == document) & batch.predict_N[written].cpu()
-        given, said = rows[told][given_N.numpy()], rows[written][said_N.numpy()]
-        text = codec.decode(said, TEXT)
-        if text and np.array_equal(given, asked) and np.array_equal(said[-len(end) :], end):
-            slot_N = slots[heard][document_S[slots[heard]] == document]
-            found.append((slot_N.to(batch.document_BT.device), text))
-    return found
+            return 0.0 * x_BTD.sum(), {"recordings": 0.0}
+        return spelling_loss(agent, batch, x_BTD, found)
