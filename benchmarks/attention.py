@@ -4,9 +4,10 @@
 
 Forward and backward of the heads of `tiny` in rows of one document, in bfloat16 and float32, for rows of several
 lengths. Ours is `attend` under `stairs` of the mask: compiled, and as it is. Beside them, what none can have whose rows
-hold several documents: the kernel told that each slot sees all before it, without a mask.
+hold several documents: the kernel told that each slot sees all before it, without a mask. Below, what Perceivers do
+without any: latents that read inputs and one another, as in the jobs `language`, `flow` and `digits`.
 
-Letters: B rows, H heads, T slots, K head width.
+Letters: B rows, H heads, T slots or queries, S keys, K head width.
 """
 
 from __future__ import annotations
@@ -26,6 +27,12 @@ LENGTHS = (128, 256, 512, 1024)
 SLOTS = 4096  # of all rows together
 HEADS, HEAD_WIDTH = 4, 64
 OURS = "ours, compiled"
+UNMASKED = {  # (B, H, T, S, K)
+    "64 latents, 256 bytes": (32, 8, 64, 256, 32),
+    "64 latents": (32, 8, 64, 64, 32),
+    "256 latents": (8, 8, 256, 256, 16),
+    "32 latents": (32, 4, 32, 32, 32),
+}
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
@@ -46,6 +53,13 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         for length in lengths
         for way, attention in ways.items()
     }
+    unmasked = {name: (1, 1, 2, 3, 4) for name in UNMASKED} if options.quick else UNMASKED
+    contestants |= {
+        f"{name}, {way}, {what}": unmasked_passes(attention, dtype, shape, options.steps)
+        for name, dtype in DTYPES.items()
+        for what, shape in unmasked.items()
+        for way, attention in (("kernel", F.scaled_dot_product_attention), ("ours", attend))
+    }
     rates = take_turns(contestants, options.rounds, "slots/s")
     pairs = [
         (f"{name}, {OURS}, {length} keys", f"{name}, {other}, {length} keys")
@@ -53,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         for length in lengths
         for other in ("kernel", "kernel without a mask")
     ]
+    pairs += [(f"{name}, ours, {what}", f"{name}, kernel, {what}") for name in DTYPES for what in unmasked]
     ratios = [ratio(rates[above], rates[below]) for above, below in pairs]
     return report("attention", options, rates.values(), ratios=ratios)
 
@@ -70,6 +85,25 @@ def passes(attention: Attention, dtype: torch.dtype, length: int, rows: int, ste
         for _ in range(steps):
             torch.autograd.grad(attention(q, k, v, sight), inputs, upward)
         return steps * rows * length
+
+    return work
+
+
+def unmasked_passes(
+    attention: Callable[..., Tensor], dtype: torch.dtype, shape: tuple[int, int, int, int, int], steps: int
+) -> Work:
+    """Forward and backward of queries that see all keys, and the queries that were answered."""
+    rows, heads, queries, keys, width = shape
+    generator = torch.Generator().manual_seed(keys)
+    q, k, v, upward = (
+        torch.randn(rows, heads, size, width, generator=generator).to(dtype) for size in (queries, keys, keys, queries)
+    )
+    inputs = [x.requires_grad_() for x in (q, k, v)]
+
+    def work() -> int:
+        for _ in range(steps):
+            torch.autograd.grad(attention(q, k, v), inputs, upward)
+        return steps * rows * queries
 
     return work
 

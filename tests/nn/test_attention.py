@@ -75,10 +75,28 @@ def test_the_gradient_that_is_written_out_is_the_derivative_and_has_one() -> Non
     q, k, v = (torch.randn(2, 2, n, 4, generator=generator, dtype=torch.float64) for n in (3, 5, 5))
     bias = torch.zeros(2, 1, 3, 5, dtype=torch.float64)
     bias[0, 0, 1, 2:] = -torch.inf
-    inputs = (*(x.requires_grad_() for x in (q, k, v)), bias)
-    assert torch.autograd.gradcheck(GradientWrittenOut.apply, inputs)
-    with sdpa_kernel(SDPBackend.MATH):
-        assert torch.autograd.gradgradcheck(GradientWrittenOut.apply, inputs)
+    arrays = tuple(x.requires_grad_() for x in (q, k, v))
+    for rest in ((bias, None), (None, 0.3)):
+        attention = lambda q, k, v, rest=rest: GradientWrittenOut.apply(q, k, v, *rest)  # noqa: E731
+        assert torch.autograd.gradcheck(attention, arrays)
+        with sdpa_kernel(SDPBackend.MATH):
+            assert torch.autograd.gradgradcheck(attention, arrays)
+
+
+@pytest.mark.parametrize("scale", [None, 0.5])
+@pytest.mark.parametrize("masked", [True, False])
+def test_bfloat16_gives_the_values_and_gradients_of_float64(masked: bool, scale: float | None) -> None:
+    generator = torch.Generator().manual_seed(6)
+    q, k, v, upward = (torch.randn(2, 2, n, 8, generator=generator) for n in (9, 30, 30, 9))
+    mask = torch.rand(2, 9, 30, generator=generator) < 0.7 if masked else None
+    found = []
+    for number in (torch.float64, torch.bfloat16):
+        mine = [x.bfloat16().to(number).requires_grad_() for x in (q, k, v)]
+        seen = attend(*mine, mask, scale=scale)
+        assert (type(seen.grad_fn).__name__ == "GradientWrittenOutBackward") == (number == torch.bfloat16)
+        found.append((seen, *torch.autograd.grad(seen, mine, upward.bfloat16().to(number))))
+    for exact, received in zip(*found, strict=True):
+        assert (received.double() - exact).norm() / exact.norm() < 0.01
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

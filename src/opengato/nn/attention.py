@@ -50,10 +50,11 @@ def attend(
         q_BGRK = q_BHTK.reshape(len(q_BHTK), keys, heads // keys, -1)
         return attend(q_BGRK, k_BGSK, v_BGSK, mask_BTS, None, scale).view(q_BHTK.shape)
     k_BHSK, v_BHSK = shared_by(k_BGSK, heads), shared_by(v_BGSK, heads)
-    is_plain = mask_BTS is not None and bias_BHTS is None and scale is None
-    if is_plain and _pays_to_write_out(q_BHTK, v_BHSK):
-        bias_B1TS = torch.zeros_like(mask_BTS, dtype=v_BHSK.dtype).masked_fill(~mask_BTS, -torch.inf)[:, None]
-        return GradientWrittenOut.apply(q_BHTK.to(v_BHSK.dtype), k_BHSK.to(v_BHSK.dtype), v_BHSK, bias_B1TS)
+    if bias_BHTS is None and _pays_to_write_out(q_BHTK, v_BHSK):
+        q_BHTK, k_BHSK, bias_B1TS = q_BHTK.to(v_BHSK.dtype), k_BHSK.to(v_BHSK.dtype), None
+        if mask_BTS is not None:
+            bias_B1TS = torch.zeros_like(mask_BTS, dtype=v_BHSK.dtype).masked_fill(~mask_BTS, -torch.inf)[:, None]
+        return GradientWrittenOut.apply(q_BHTK, k_BHSK, v_BHSK, bias_B1TS, scale)
     mask = None if mask_BTS is None else mask_BTS[:, None]
     if bias_BHTS is not None:
         mask = bias_BHTS if mask is None else torch.where(mask, bias_BHTS, -torch.inf)
@@ -63,25 +64,30 @@ def attend(
 class GradientWrittenOut(torch.autograd.Function):
     """torch's kernel for CPUs, whose own gradient is slow: in bfloat16, and beside a compiled one in any format.
 
-    `bias_B1TS` is added to the scaled scores, and is no parameter. The weights are made anew for the gradient.
+    `bias_B1TS`, where there is one, is added to the scaled scores, and is no parameter. The weights are made anew for
+    the gradient.
     """
 
     @staticmethod
-    def forward(ctx: Any, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, bias_B1TS: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, q_BHTK: Tensor, k_BHSK: Tensor, v_BHSK: Tensor, bias_B1TS: Tensor | None, scale: float | None
+    ) -> Tensor:
         ctx.save_for_backward(q_BHTK, k_BHSK, v_BHSK, bias_B1TS)
-        return F.scaled_dot_product_attention(q_BHTK, k_BHSK, v_BHSK, attn_mask=bias_B1TS)
+        ctx.scale = q_BHTK.shape[-1] ** -0.5 if scale is None else scale
+        return F.scaled_dot_product_attention(q_BHTK, k_BHSK, v_BHSK, attn_mask=bias_B1TS, scale=scale)
 
     @staticmethod
     def backward(ctx: Any, *upward: Tensor) -> tuple[Tensor | None, ...]:
         q_BHTK, k_BHSK, v_BHSK, bias_B1TS = ctx.saved_tensors
         [up_BHTK] = upward
-        scale = q_BHTK.shape[-1] ** -0.5
-        scaled_BHTK = q_BHTK * scale
-        weight_BHTS = torch.softmax(scaled_BHTK @ k_BHSK.mT + bias_B1TS, -1)
+        scaled_BHTK = q_BHTK * ctx.scale
+        score_BHTS = scaled_BHTK @ k_BHSK.mT
+        weight_BHTS = torch.softmax(score_BHTS if bias_B1TS is None else score_BHTS + bias_B1TS, -1)
         of_weight_BHTS = up_BHTK @ v_BHSK.mT
         mean_BHT1 = (weight_BHTS * of_weight_BHTS).sum(-1, keepdim=True)
         of_score_BHTS = weight_BHTS * (of_weight_BHTS - mean_BHT1)
-        return (of_score_BHTS @ k_BHSK) * scale, of_score_BHTS.mT @ scaled_BHTK, weight_BHTS.mT @ up_BHTK, None
+        of_query_BHTK, of_key_BHSK = (of_score_BHTS @ k_BHSK) * ctx.scale, of_score_BHTS.mT @ scaled_BHTK
+        return of_query_BHTK, of_key_BHSK, weight_BHTS.mT @ up_BHTK, None, None
 
 
 def _pays_to_write_out(q_BHTK: Tensor, v_BHSK: Tensor) -> bool:

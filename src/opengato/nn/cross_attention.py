@@ -81,6 +81,7 @@ class Attention(nn.Module):
     def _by_queries(self, query_BTD: Tensor, input_BSC: Tensor, mask_BTS: Tensor | None) -> Tensor:
         """Few queries: they come to the inputs. What a bias of keys adds is the same for all inputs, and leaves."""
         q_BTC = self.query(query_BTD) @ self.key.weight
+        input_BSC = input_BSC.to(q_BTC.dtype)  # under autocast a norm gives float32, products do not
         read_BTC = self._single(q_BTC, input_BSC, input_BSC, mask_BTS)
         return self.out(self.value(read_BTC))
 
