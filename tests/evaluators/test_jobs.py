@@ -70,3 +70,21 @@ def test_a_signal_reaches_the_calls(tmp_path: Path) -> None:
     assert [place.read_text() for place in places] == ["saved", "saved"]
     assert signal.getsignal(signal.SIGTERM) == before
     assert logs[0].read_text() == "stopped (143)\n"
+
+
+def die_when_there(path: Path) -> None:
+    """As for want of memory, once another call runs."""
+    while not path.is_file():
+        time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def either(call: str, path: Path) -> None:
+    {"wait": wait_for_a_signal, "die": die_when_there}[call](path)
+
+
+def test_a_process_that_is_killed_stops_the_others_and_is_told(tmp_path: Path) -> None:
+    place, logs = tmp_path / "a", [tmp_path / "a.log", tmp_path / "b.log"]
+    with pytest.raises(ChildProcessError, match="one of 2 processes was killed, .* `--jobs`"):
+        list(in_processes(either, [("wait", place), ("die", place)], 2, logs))
+    assert place.read_text() == "saved"

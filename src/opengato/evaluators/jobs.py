@@ -13,6 +13,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
@@ -26,11 +27,18 @@ def in_processes(call: Callable[..., T], inputs: Sequence[tuple], jobs: int, log
     """`call(*arguments)` for all `inputs`, `jobs` at a time; results as they come, not in order.
 
     What a call prints goes to the end of its file among `logs`. A SIGTERM to this process, or an error in a call, stops
-    all of them, so that trainings save what they have; it is raised here when they have ended.
+    all of them, so that trainings save what they have; it is raised here when they have ended. ChildProcessError where
+    one was killed.
     """
     threads = max(1, (os.cpu_count() or 1) // jobs)
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=torch.set_num_threads, initargs=(threads,))
+    pool = ProcessPoolExecutor(
+        jobs,
+        mp_context=context,
+        initializer=torch.set_num_threads,
+        initargs=(threads,),
+        max_tasks_per_child=1,  # what a training leaves behind, compiled code above all, is gigabytes after twenty
+    )
     old = signal.signal(signal.SIGTERM, _stop)
     waiting, running = deque(zip(inputs, logs, strict=True)), set[Future]()
     try:
@@ -49,6 +57,11 @@ def in_processes(call: Callable[..., T], inputs: Sequence[tuple], jobs: int, log
                 for child in multiprocessing.active_children():
                     child.terminate()
                 raise
+    except BrokenProcessPool as error:
+        raise ChildProcessError(
+            f"one of {jobs} processes was killed, most often for want of memory; ask for fewer `--jobs`. Trainings have "
+            "saved what they have: the same command goes on"
+        ) from error
     finally:
         signal.signal(signal.SIGTERM, old)
 
@@ -68,4 +81,5 @@ def _logged(call: Callable[..., Any], given: tuple, log: Path) -> Any:
             return call(*given)
         except SystemExit as stop:
             print(f"stopped ({stop.code})", file=sys.stderr)
-            raise
+            # Back in the pool it would wait for work that nobody gives, where another process died.
+            os._exit(stop.code if isinstance(stop.code, int) else 1)
