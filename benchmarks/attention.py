@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         for length in lengths
         for way, attention in ways.items()
     }
-    unmasked = {name: (1, 1, 2, 3, 4) for name in UNMASKED} if options.quick else UNMASKED
+    unmasked = dict.fromkeys(UNMASKED, (1, 1, 2, 3, 4)) if options.quick else UNMASKED
     contestants |= {
         f"{name}, {way}, {what}": unmasked_passes(attention, dtype, shape, options.steps)
         for name, dtype in DTYPES.items()

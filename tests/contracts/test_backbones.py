@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from opengato.backbones import causal
 from opengato.core.backbone import AxialBackbone, Backbone, CachedBackbone
 from opengato.core.config import plugins
+from opengato.nn.attention import STEP
 from opengato.nn.cache import Cache, FixedCache, RollingCache
 from tests.close import assert_close
 from tests.contracts.found import assert_survives_json, config_of, variants
@@ -125,6 +127,23 @@ def test_gradients_stay_in_the_document_and_in_the_past(variant: str) -> None:
         first = int(allowed[b].nonzero()[0, 0])
         assert reached[b, first]
         assert reached[b, max(first, t - 1)]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_long_row_is_its_documents_one_by_one(variant: str) -> None:
+    """Rows are long enough for a mask that is cut (`nn.attention.stairs`), full or padded; documents are not."""
+    made, sizes = backbone(variant), (STEP - 28, STEP - 8, 30)
+    x = vectors(1, sum(sizes))
+    numbers = torch.cat([torch.full((size,), number) for number, size in enumerate(sizes)])[None]
+    places = torch.cat([torch.arange(size) for size in sizes])[None]
+    for padding in (0, 3):
+        documents = F.pad(numbers, (0, padding), value=-1)
+        told = torch.zeros_like(documents, dtype=torch.bool)
+        whole = made(torch.cat([x, vectors(1, padding)], 1), documents, F.pad(places, (0, padding)), told)
+        for number, size in enumerate(sizes):
+            mine = numbers[0] == number
+            apart = made(x[:, mine], torch.zeros_like(numbers[:, mine]), places[:, mine], told[:, :size])
+            assert_close(whole[:, : sum(sizes)][:, mine], apart, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

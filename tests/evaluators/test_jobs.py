@@ -85,6 +85,6 @@ def either(call: str, path: Path) -> None:
 
 def test_a_process_that_is_killed_stops_the_others_and_is_told(tmp_path: Path) -> None:
     place, logs = tmp_path / "a", [tmp_path / "a.log", tmp_path / "b.log"]
-    with pytest.raises(ChildProcessError, match="one of 2 processes was killed, .* `--jobs`"):
+    with pytest.raises(ChildProcessError, match=r"one of 2 processes was killed, .* `--jobs`"):
         list(in_processes(either, [("wait", place), ("die", place)], 2, logs))
     assert place.read_text() == "saved"

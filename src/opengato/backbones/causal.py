@@ -58,8 +58,9 @@ class CausalStack(CachedBackbone, Stack):
 
     def _mask(self, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> Tensor:
         kept_BT = prompt_BT & (position_BT < self.config.sinks)
-        mask_BTS = same_document(document_BT) & visible(position_BT, position_BT, kept_BT, self.config.window)
-        # A padded slot sees itself, lest its softmax be empty.
+        # A padded slot sees none but itself, lest its softmax be empty: no later one, for which masks would stay whole.
+        key_BT = torch.where(document_BT < 0, -1, position_BT)
+        mask_BTS = same_document(document_BT) & visible(position_BT, key_BT, kept_BT, self.config.window)
         return mask_BTS | torch.eye(mask_BTS.shape[1], dtype=torch.bool, device=mask_BTS.device)
 
     def _blocks_seen(self, document_BT: Tensor, position_BT: Tensor, prompt_BT: Tensor) -> BlockMask:

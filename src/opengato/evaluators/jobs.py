@@ -59,8 +59,8 @@ def in_processes(call: Callable[..., T], inputs: Sequence[tuple], jobs: int, log
                 raise
     except BrokenProcessPool as error:
         raise ChildProcessError(
-            f"one of {jobs} processes was killed, most often for want of memory; ask for fewer `--jobs`. Trainings have "
-            "saved what they have: the same command goes on"
+            f"one of {jobs} processes was killed, most often for want of memory; ask for fewer `--jobs`. The same "
+            "command goes on from what trainings had saved"
         ) from error
     finally:
         signal.signal(signal.SIGTERM, old)

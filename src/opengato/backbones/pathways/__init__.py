@@ -2,19 +2,20 @@
 
 h^(l+1) = sum_i w_i Pathway_i(h^(l)), with w the softmax of learned numbers of the layer. A path is a block of the
 decoder, attention and feed-forward, with keys and values of its own; one path is the decoder.
-Letters: B rows, T slots, S key slots, D width.
+Letters: B rows, T slots, D width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from opengato.backbones.causal import CausalStack, PlainCausalConfig
-from opengato.backbones.pathways.paths import Paths, check_paths, moved
+from opengato.backbones.pathways.paths import Paths, check_paths, moved, sight_on
 from opengato.nn.blocks import Block, Look
 
 
@@ -45,11 +46,12 @@ class ParallelPaths(nn.Module):
         self.paths = Paths((Block(config) for _ in range(config.paths)), config.devices)
         self.weight = nn.Parameter(torch.zeros(config.paths))
 
-    def forward(self, x_BTD: Tensor, angles: tuple[Tensor, Tensor], mask_BTS: Tensor) -> Tensor:
+    def forward(self, x_BTD: Tensor, angles: tuple[Tensor, Tensor], sight: Any) -> Tensor:
         def given() -> Iterator[Tensor]:
             for path, device in self.paths.placed(x_BTD.device):
                 cos, sin = angles
-                yield path(x_BTD.to(device), (cos.to(device), sin.to(device)), mask_BTS.to(device)).to(x_BTD.device)
+                there = sight_on(sight, device)
+                yield path(x_BTD.to(device), (cos.to(device), sin.to(device)), there).to(x_BTD.device)
 
         return self._summed(given())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -49,3 +50,8 @@ def moved(look: Look, home: torch.device, device: torch.device) -> Look:
     if device == home:
         return look
     return lambda q, k, v: look(q.to(home), k.to(home), v.to(home)).to(device)
+
+
+def sight_on(sight: Any, device: torch.device) -> Any:
+    """Who sees whom, as `attend` takes it: a mask, blocks of one, or several in stairs."""
+    return tuple(mask.to(device) for mask in sight) if isinstance(sight, tuple) else sight.to(device)
