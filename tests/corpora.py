@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,13 +30,13 @@ def scenes(generator: np.random.Generator, count: int) -> Iterator[Episode]:
         yield flowscenes.scene([ground], [colour.astype(np.uint8)], generator)
 
 
-def sentences(generator: np.random.Generator, count: int, part: str) -> Iterator[Episode]:
+def sentences(generator: np.random.Generator, count: int, task: str) -> Iterator[Episode]:
     """The mood is in one word."""
     for number in range(count):
         mood = ("bad", "good")[number % 2]
         said = [str(word) for word in generator.choice([w for w in WORDS if w not in ("good", "bad")], 5)]
         text = " ".join([*said[:2], mood, *said[2:]])
-        yield answered(f"sentiment/vader-{part}", text, ("negative", "positive")[number % 2], instruction="mood?")
+        yield answered(task, text, ("negative", "positive")[number % 2], instruction="mood?")
 
 
 def texts(generator: np.random.Generator, count: int, task: str) -> Iterator[Episode]:
@@ -72,7 +73,12 @@ CORPORA: dict[str, Callable[[np.random.Generator, int], Iterator[Episode]]] = {
     "austen": lambda generator, count: texts(generator, count, "text/austen"),
     "shakespeare": lambda generator, count: texts(generator, count, "text/shakespeare"),
     "vader": lambda generator, count: (
-        episode for part in ("movies", "amazon", "nyt", "tweets") for episode in sentences(generator, count, part)
+        episode
+        for part in ("movies", "amazon", "nyt", "tweets")
+        for episode in sentences(generator, count, f"sentiment/vader-{part}")
+    ),
+    "imdb": lambda generator, count: itertools.chain(
+        sentences(generator, count, "sentiment/imdb"), texts(generator, count, "text/imdb")
     ),
 }
 

@@ -5,9 +5,9 @@
     opengato perceiver fill "It was a truth universally ____________ed."
 
 Each word is hidden with a probability of 15 %, all of its bytes, and every slot of the text is asked for
-[Jaegle et al. 2021, arXiv:2107.14795, sec. 4.1 and app. E]. Texts are Jane Austen's, Shakespeare's and the sentences of
-VADER, without those that are held out. Measured: bits a hidden byte, and how many are found at once, beside the
-frequency of bytes. Not yet trained to the end; two CPU cores should need about 30 minutes.
+[Jaegle et al. 2021, arXiv:2107.14795, sec. 4.1 and app. E]. Texts are Jane Austen's, Shakespeare's, reviews of films
+and the sentences of VADER, without those that are held out. Measured: bits a hidden byte, and how many are found at
+once, beside the frequency of bytes. Not yet trained to the end; two CPU cores should need about 30 minutes.
 Letters: B rows, T slots, N hidden ones, V ids.
 """
 
@@ -37,6 +37,7 @@ from opengato.train.optim import Config as OptimConfig
 TASKS = (
     "text/austen",
     "text/shakespeare",
+    "text/imdb",
     *(f"sentiment/vader-{part}" for part in ("movies", "amazon", "nyt", "tweets")),
 )
 LATENTS = Latents(number=64, width=256, depth=6, heads=8, cross_heads=8, qk_width=256, value_width=256)
@@ -178,7 +179,7 @@ def recipe() -> JobRecipe:
         name="language",
         settings=LanguageSettings(),
         fit=fitting.Config(network=network(), optim=optim, steps=4000, batch=32),
-        imports=("austen", "shakespeare", "vader"),
+        imports=("austen", "shakespeare", "imdb", "vader"),
     )
 
 
