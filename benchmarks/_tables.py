@@ -21,6 +21,7 @@ from typing import Any
 import _corpora_table
 import _floors
 import _growth
+import _jobs
 import _studies
 import _task_table
 from _markdown import heading, table
@@ -276,6 +277,7 @@ TABLES: dict[str, Callable[[Found], str]] = {
     "pairs": _corpora_table.pairs,
     **{path.stem: benchmark(path.stem) for path in Path(__file__).parent.glob("[a-z]*.py")},
     "growth": _growth.growth,
+    "perceiver-jobs": _jobs.trained,
     "floors": _floors.floors,
 }
 

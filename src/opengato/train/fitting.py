@@ -63,7 +63,8 @@ class Job(ABC):
 def fit(config: Config, job: Job, folder: Path, about: Mapping[str, Any]) -> nn.Module:
     """Train for `config.steps` steps from the newest checkpoint in `folder`; the network is in `folder/network`.
 
-    `about` goes into its card. A SIGTERM or SIGINT saves and raises SystemExit; the same call then goes on.
+    `about` goes into its card, with what it began with, the steps, and the seconds that they took. A SIGTERM or SIGINT
+    saves and raises SystemExit; the same call then goes on.
     """
     checkpoints = folder / "checkpoints"
     torch.manual_seed(config.seed)
@@ -77,9 +78,11 @@ def fit(config: Config, job: Job, folder: Path, about: Mapping[str, Any]) -> nn.
     dtype = resolve(state["precision"], device)
     state["precision"] = str(dtype).removeprefix("torch.")
     metrics = Metrics(folder, config.steps)
+    started = time.perf_counter() - state["seconds"]  # as if it had never been broken off
 
     def save(step: int) -> None:
-        _save(config, network, optimizers, {**state, "step": step}, checkpoints)
+        now = {**state, "step": step, "seconds": time.perf_counter() - started}
+        _save(config, network, optimizers, now, checkpoints)
 
     with contextlib.closing(metrics), StopRequest() as stop:
         saved = time.perf_counter()
@@ -91,7 +94,8 @@ def fit(config: Config, job: Job, folder: Path, about: Mapping[str, Any]) -> nn.
                 save(step + 1)
                 saved = time.perf_counter()
             stop.honour()
-    save_network(network, config.network, folder / "network", {**about, "steps": config.steps})
+    spent = {"begin": config.begin, "steps": config.steps, "seconds": round(time.perf_counter() - started)}
+    save_network(network, config.network, folder / "network", {**about, **spent})
     return network.eval()
 
 
@@ -174,10 +178,10 @@ def _save(
 
 
 def _resume(config: Config, network: nn.Module, optimizers: optim.Optimizers, folder: Path) -> dict[str, Any]:
-    """Fill network and optimiser from the newest checkpoint; `step` and `precision` of it, or of a beginning."""
+    """Fill network and optimiser from the newest checkpoint; what is known of it, or of a beginning."""
     newest = newest_checkpoint(folder)
     if newest is None:
-        return {"step": 0, "precision": config.precision}
+        return {"step": 0, "precision": config.precision, "seconds": 0.0}
     theirs = json.loads((newest / CONFIG).read_text())
     if differing := differences(theirs, json.loads(json.dumps(to_json(config.network)))):
         raise ValueError(

@@ -66,7 +66,8 @@ def test_it_trains_and_is_measured(name: str, corpora: Corpora, tmp_path: Path) 
     assert figures
     assert all(math.isfinite(value) for value in figures.values()), figures
     card = json.loads((tmp_path / "run" / "network" / "card.json").read_text())
-    assert (card["job"], card["steps"]) == (name, 4)
+    assert (card["job"], card["steps"], card["begin"]) == (name, 4, "")
+    assert card["seconds"] >= 0
 
 
 @pytest.mark.parametrize("name", ["flow", "language", "sentiment", "digits", "autoencode"])
