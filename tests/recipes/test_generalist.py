@@ -56,8 +56,8 @@ def test_shares_of_positions_make_one_whole() -> None:
     assert sum(recipe.weights[name] for name in generalist.CONTROL) == pytest.approx(1 - generalist.SENSES)
 
 
-@pytest.mark.parametrize(("seconds", "expected"), [(None, 300), (0.1, 300), (1.0, 120), (60.0, 30)])
-def test_episodes_are_what_two_minutes_pay_for(seconds: float | None, expected: int) -> None:
+@pytest.mark.parametrize(("seconds", "expected"), [(None, 300), (0.1, 300), (0.5, 60), (60.0, 30)])
+def test_episodes_are_what_half_a_minute_pays_for(seconds: float | None, expected: int) -> None:
     task = EXPERTS[0]
     assert task.expert_score is not None
     measured = dataclasses.replace(task, expert_score=dataclasses.replace(task.expert_score, seconds=seconds))

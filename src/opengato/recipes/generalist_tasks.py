@@ -1,6 +1,6 @@
 """The control tasks of the recipe `generalist`, and how many episodes of each an expert shows.
 
-All that have an expert. As many episodes as the expert plays in some minutes of a processor, by what an episode cost
+All that have an expert. As many episodes as the expert plays in half a minute of a processor, by what an episode cost
 when the expert was measured, within bounds: a plan of ten seconds a step cannot be shown as often as a bot's.
 """
 
@@ -13,7 +13,7 @@ from opengato.envs import all_tasks
 from opengato.recipes.tiny_tasks import BABYAI_NOISE, BABYAI_WEIGHTS, METAWORLD_NOISE, babyai_jobs
 from opengato.rollout import TRAIN_SEED, CollectJob
 
-SECONDS = 120.0  # of a processor, a task
+SECONDS = 30.0  # of a processor, a task
 UNMEASURED = 0.01  # seconds of an episode whose cost nobody measured
 
 
@@ -32,16 +32,16 @@ class Shown:
 
 
 SHOWN = {
-    "atari": Shown(fewest=20, noise=(0.0,)),  # actions stick by chance as it is
+    "atari": Shown(fewest=8, noise=(0.0,)),  # actions stick by chance as it is
     "babyai": Shown(most=1500, noise=BABYAI_NOISE, only_success=True),
-    "bodies": Shown(),
+    "bodies": Shown(fewest=10),
     "classic": Shown(),
-    "dmc": Shown(),
+    "dmc": Shown(fewest=10),
     "maze3d": Shown(noise=(0.0, 0.1), only_success=True),
     "metaworld": Shown(most=160, noise=METAWORLD_NOISE, only_success=True, max_steps=250),
     "minigrid": Shown(most=1000, noise=BABYAI_NOISE, only_success=True),
-    "mujoco": Shown(),
-    "procgen": Shown(noise=(0.0, 0.1)),
+    "mujoco": Shown(fewest=10),
+    "procgen": Shown(fewest=12, noise=(0.0, 0.1)),
     "robotics": Shown(only_success=True),
     "sokoban": Shown(most=2000, noise=(0.0, 0.1), only_success=True),  # more noise ruins a board
 }
