@@ -201,6 +201,20 @@ def test_the_rate_of_the_least_validation_loss_wins() -> None:
         best_rate({1.0: math.inf})
 
 
+def test_the_validation_loss_is_of_all_tasks_also_for_who_trains_one_at_a_time(data: Path, tmp_path: Path) -> None:
+    suite = toy_suite()
+    (entry,) = enter([toy("a")], suite, data)
+    recipe = entry.at(1.0, 0, 1)
+    losses = []
+    for groups in (0, 1):
+        torch.manual_seed(0)
+        job = arena_runs.Job(
+            recipe=dataclasses.replace(recipe, groups_per_task=groups), folder=tmp_path, suite=suite, data=data
+        )
+        losses.append(arena_runs.validation_loss(recipe.train.agent.build(), job))
+    assert losses[0] == losses[1]
+
+
 def result(metric: str, score: float, higher: bool = True, **references: float) -> TaskResult:
     return TaskResult(
         task="a/b",

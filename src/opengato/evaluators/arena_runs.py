@@ -214,12 +214,12 @@ def write(path: Path, body: Any) -> None:
 def validation_loss(agent: Agent, job: Job) -> float:
     """Mean over modalities of the nats a predicted row has, on episodes nobody trains on, whatever the objective is.
 
-    Of a trunk that sees what is to come, the objective's own loss.
+    Tasks are mixed as they come, also for a recipe that trains one at a time: few batches of one task each would be of
+    too few tasks. Of a trunk that sees what is to come, the objective's own loss.
     """
     stores = {name: str(job.suite.divided(name, job.data) / "validation") for name in job.suite.sources}
-    mixture = Mixture(
-        mixture_config(dataclasses.replace(job.recipe, stores=stores), job.data), agent.config.serializer()
-    )
+    unseen = dataclasses.replace(job.recipe, stores=stores, groups_per_task=0)
+    mixture = Mixture(mixture_config(unseen, job.data), agent.config.serializer())
     objective = job.recipe.train.objective.build()
     nats: dict[str, list[float]] = {}
     agent.eval()
