@@ -17,6 +17,7 @@ from opengato.core.config import from_json, override, to_json
 from opengato.recipes import jobs
 from opengato.recipes.jobs import autoencode, byte_text, digits, flow, language, sentiment
 from opengato.recipes.jobs.contract import JobRecipe
+from opengato.recipes.published import perceiver
 from opengato.train import fitting
 from tests.corpora import SMALL
 
@@ -197,7 +198,7 @@ def test_flow_of_frames_of_any_size() -> None:
     assert flow.estimate(network, *frames).shape == (60, 100, 2)
     assert (flow.estimate(network, *frames) == 0).all(), "it begins with no motion"
     with torch.no_grad():
-        network.heads["flow"].linear.bias.copy_(torch.tensor([1.0, -0.5]))
+        network.heads["flow"].linear.bias.copy_(torch.tensor([1.0, -0.5]).repeat(16))
     expected = np.broadcast_to([0.1 * 20, -0.05 * 20], (60, 100, 2))
     np.testing.assert_allclose(flow.estimate(network, *frames, chunk=1000), expected, rtol=1e-5)
     with pytest.raises(ValueError, match="expected one size"):
@@ -206,10 +207,18 @@ def test_flow_of_frames_of_any_size() -> None:
 
 def test_features_of_a_pixel_are_its_surroundings_in_both_frames() -> None:
     first, second = torch.randint(0, 256, (1, 5, 6, 3)).float(), torch.randint(0, 256, (1, 5, 6, 3)).float()
-    found = flow.features(first, second)
+    found = flow.features(perceiver.flow(), first, second)
     assert found.shape == (1, 5, 6, 54)
     scaled = [(frame / 127.5 - 1)[0, 1:4, 2:5].flatten() for frame in (first, second)]
     assert torch.equal(found[0, 2, 3], torch.cat(scaled))
+
+
+def test_each_query_answers_for_its_own_pixels() -> None:
+    network = small("flow").fit.network.build().eval()
+    network.ask = lambda read, name, chunk: torch.arange(24 * 32 * 32.0).view(1, 24 * 32, 32)  # type: ignore[method-assign]
+    found = flow.flow_of(network, *torch.zeros(2, 1, 96, 128, 3))[0] / flow.PIXELS
+    # Place (2, 3) of 24 x 32, pixel (1, 2) of its 4 x 4, to the right and down.
+    assert found[2 * 4 + 1, 3 * 4 + 2].tolist() == [(2 * 32 + 3) * 32 + (1 * 4 + 2) * 2 + way for way in (0, 1)]
 
 
 def test_signal_to_noise_by_hand() -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from opengato.backbones.perceiver.inputs import IdInput
 from opengato.backbones.perceiver.latents import Latents
+from opengato.backbones.perceiver.near import look_near
 from opengato.backbones.perceiver.outputs import InputQueries, LearnedQueries, PlaceQueries, TiedHead
 from opengato.core.config import choose
 from opengato.nn.cross_attention import Layer, PerceiverLayer, Widths
@@ -41,7 +42,8 @@ class IO:
 
     Several inputs are joined in the order of their names, each filled up with a learned vector to the width of the
     widest and `input_padding` more; of those named in `hidden` any part can be replaced by a learned vector. Several
-    outputs are asked with queries that are filled up alike, with `query_padding`.
+    outputs are asked with queries that are filled up alike, with `query_padding`. `near`, the name of a single input of
+    ids, begins with attention to what is near in it (`near.py`).
     """
 
     inputs: dict[str, Any]
@@ -51,8 +53,11 @@ class IO:
     hidden: tuple[str, ...] = ()
     input_padding: int = 4
     query_padding: int = 2
+    near: str | None = None
 
     def __post_init__(self) -> None:
+        if self.near is not None and list(self.inputs) != [self.near]:
+            raise ValueError(f"`near` is {self.near!r}, expected the only input, of {sorted(self.inputs)}")
         for name in self.hidden:
             choose(name, self.inputs, what="input to hide")
 
@@ -116,6 +121,8 @@ class PerceiverIO(nn.Module):
         answer = decoder.answer_width or config.query_width
         self.answer = nn.Identity() if decoder.answer_width is None else nn.Linear(config.query_width, answer)
         self.heads = nn.ModuleDict({name: own.build(answer) for name, own in config.outputs.items()})
+        if config.near is not None:
+            look_near(self, config.near)
 
     def array(self, given: Mapping[str, Tensor], hide: Mapping[str, Tensor] | None = None) -> Tensor:
         """The inputs as one array (B, M, C); where `hide[name]` (B, inputs of that name) is True, the learned vector.

@@ -3,16 +3,19 @@
     opengato perceiver train flow
     opengato perceiver measure runs/perceiver-flow
 
-The pixels of both frames, with their neighbours, are the input, and the same array asks: dense output in its place
-[Jaegle et al. 2021, arXiv:2107.14795, sec. 4.2 and app. H]. Crops of 48 x 64 pixels, mirrored and in other colours at
-random; larger frames are estimated in tiles that overlap. Measured: end-point error in pixels on held-out scenes beside
-no motion at all, the best single motion of each pair (which nobody knows), and OpenCV's DIS and Farneback.
-Not yet trained to the end; two CPU cores should need about 30 minutes.
+Both frames are the input, and the same array asks: dense output in its place [Jaegle et al. 2021, arXiv:2107.14795,
+sec. 4.2 and app. H]. The published network takes pixels with their neighbours and learns to compare them from 400,000
+pairs, many times over; at this size that learned nothing in 4,000 steps (docs/log.md). So a stem compares
+(`nn/matching.py`), and what is learned is whom to believe: where nothing has a texture, what is hidden, what moves as
+one. Frames are mirrored and in other colours at random; larger ones are estimated in tiles that overlap. Measured:
+end-point error in pixels on held-out scenes beside no motion at all, the best single motion of each pair (which nobody
+knows), and OpenCV's DIS and Farneback.
 Letters: B rows, H and W pixels, C channels.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from opengato.backbones.perceiver.inputs import Grid
@@ -31,7 +35,8 @@ from opengato.core.picture import decoded
 from opengato.evaluators.imported import held_out_episodes
 from opengato.evaluators.optical_flow import end_point_error, in_tiles, simple_methods, warping_error
 from opengato.nn.fourier import Fourier
-from opengato.nn.stems import Linear, surroundings
+from opengato.nn.matching import CELL, Matching
+from opengato.nn.stems import surroundings
 from opengato.recipes.jobs.contract import Figures, JobRecipe, Settings, draws
 from opengato.train import fitting
 from opengato.train.optim import Config as OptimConfig
@@ -41,26 +46,46 @@ OVERLAP = 20  # pixels that tiles share at least, as in the paper; half a tile w
 TASK = "flow/flowscenes"
 
 
-def network(tile: tuple[int, int] = (48, 64), latents: int = 256, width: int = 128, depth: int = 6) -> IO:
-    """The published architecture with less of everything."""
-    frames = Grid(channels=54, stem=Linear(width=64), place=Fourier(resolution=tile, bands=16))
+def network(tile: tuple[int, int] = (96, 128), latents: int = 128, width: int = 128, depth: int = 4) -> IO:
+    """The published architecture with less of everything, behind a stem that compares; a query for a place's pixels."""
+    places = Fourier(resolution=(tile[0] // CELL, tile[1] // CELL), bands=16)
+    frames = Grid(channels=6, stem=Matching(width=96), place=places)
+    pixels = Output(queries=FromInput(width=frames.width), width=2 * CELL**2, scale=0.1, zero=True)
     return IO(
         inputs={"frames": frames},
         latents=Latents(number=latents, width=width, depth=depth, heads=8),
-        outputs={"flow": Output(queries=FromInput(width=frames.width), width=2, scale=0.1, zero=True)},
-        decoder=Decoder(),
+        outputs={"flow": pixels},
+        decoder=Decoder(query_residual=True, widening=2),
     )
+
+
+def side_of(config: IO) -> int:
+    """How many pixels of each side a query answers for: 1 in the published network."""
+    return math.isqrt(config.outputs["flow"].width // 2)
 
 
 def tile_of(config: IO) -> tuple[int, int]:
     """The size that a network was made for: that of the frequencies of its places."""
     height, width = config.inputs["frames"].place.resolution
-    return height, width
+    return height * side_of(config), width * side_of(config)
 
 
-def features(first_BHWC: Tensor, second_BHWC: Tensor) -> Tensor:
-    """Frames of colours from 0 to 255 as the 54 numbers of each pixel (B, H, W, 54)."""
-    return torch.cat([surroundings(frame_BHWC / 127.5 - 1) for frame_BHWC in (first_BHWC, second_BHWC)], -1)
+def features(config: IO, first_BHWC: Tensor, second_BHWC: Tensor) -> Tensor:
+    """Frames of colours from 0 to 255 as a network takes them (B, H, W, its channels).
+
+    Those are both frames, or, as published, the 3 x 3 pixels around each pixel of both.
+    """
+    frames = [frame_BHWC / 127.5 - 1 for frame_BHWC in (first_BHWC, second_BHWC)]
+    plain = config.inputs["frames"].channels == sum(frame_BHWC.shape[-1] for frame_BHWC in frames)
+    return torch.cat(frames if plain else [surroundings(frame_BHWC) for frame_BHWC in frames], -1)
+
+
+def flow_of(network: Any, first_BHWC: Tensor, second_BHWC: Tensor, chunk: int | None = None) -> Tensor:
+    """Pixels to the right and down (B, H, W, 2) of frames of the network's own size."""
+    read = network.read({"frames": features(network.config, first_BHWC, second_BHWC)})
+    answer_BOV = network.ask(read, "flow", chunk=chunk)
+    side, height = side_of(network.config), tile_of(network.config)[0]
+    return PIXELS * rearrange(answer_BOV, "b (h w) (p q c) -> b (h p) (w q) c", h=height // side, p=side, q=side)
 
 
 @torch.inference_mode()
@@ -72,9 +97,8 @@ def estimate(network: PerceiverIO, first: np.ndarray, second: np.ndarray, chunk:
     device = network.encoder.latents.device
 
     def of_tile(*frames: np.ndarray) -> np.ndarray:
-        given = features(*(torch.from_numpy(frame.copy()).float()[None].to(device) for frame in frames))
-        read = network.read({"frames": given})
-        return (PIXELS * network.ask(read, "flow", chunk=chunk)).view(*tile, 2).cpu().numpy()
+        given = (torch.from_numpy(frame.copy()).float()[None].to(device) for frame in frames)
+        return flow_of(network, *given, chunk=chunk)[0].float().cpu().numpy()
 
     return in_tiles(of_tile, first, second, tile, min(OVERLAP, min(tile) // 2))
 
@@ -130,8 +154,7 @@ class FlowJob(fitting.Job):
 
     def loss(self, network: Any, batch: fitting.Batch) -> tuple[Tensor, dict[str, float]]:
         """The mean end-point error, in pixels."""
-        read = network.read({"frames": features(batch["first"], batch["second"])})
-        flow = PIXELS * network.ask(read, "flow").view(batch["flow"].shape)
+        flow = flow_of(network, batch["first"], batch["second"])
         error = (flow.float() - batch["flow"]).square().sum(-1).add(1e-6).sqrt().mean()
         return error, {"loss/flow": float(error.detach())}
 
@@ -153,11 +176,11 @@ class FlowJob(fitting.Job):
 
 def recipe() -> JobRecipe:
     """The whole job."""
-    optim = OptimConfig(learning_rate=1e-3, matrix_learning_rate=None, warmup=200)
+    optim = OptimConfig(learning_rate=2e-3, matrix_learning_rate=None, warmup=100)
     return JobRecipe(
         name="flow",
         settings=FlowSettings(),
-        fit=fitting.Config(network=network(), optim=optim, steps=4000, batch=8),
+        fit=fitting.Config(network=network(), optim=optim, steps=3000, batch=16),
         imports=("flowscenes",),
     )
 

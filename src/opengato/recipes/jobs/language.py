@@ -44,9 +44,9 @@ LATENTS = Latents(number=64, width=256, depth=6, heads=8, cross_heads=8, qk_widt
 
 
 def network(latents: Latents = LATENTS, width: int = 128, length: int = 256) -> IO:
-    """The published language model with less of everything."""
+    """The published language model with less of everything, its attention at first to what is near."""
     config = perceiver.language(latents, width=width, length=length, num_ids=NUM_IDS)
-    return replace(config, decoder=replace(config.decoder, qk_width=width))
+    return replace(config, decoder=replace(config.decoder, qk_width=width), near="text")
 
 
 def text_in(episode: Episode) -> str:
@@ -62,10 +62,14 @@ def length_of(config: IO) -> int:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LanguageSettings(Settings):
-    """Words of texts of `tasks` are hidden with probability `hidden`."""
+    """Words of texts of `tasks` are hidden with probability `hidden`; `copy` weighs what is not hidden.
+
+    To say again what it was shown makes a network keep each byte in a place of its own, which it needs to fill gaps.
+    """
 
     tasks: tuple[str, ...] = TASKS
     hidden: float = 0.15
+    copy: float = 1.0
 
     def training(self, data: Path, config: fitting.Config) -> fitting.Job:
         return LanguageJob(self, config, self.texts(data, "train", None))
@@ -164,12 +168,16 @@ class LanguageJob(fitting.Job):
         return {"ids": ids_BT, "real": real_BT, "hidden": torch.from_numpy(hidden_BT)}
 
     def loss(self, network: Any, batch: fitting.Batch) -> tuple[Tensor, dict[str, float]]:
-        """Cross-entropy of what is hidden."""
+        """Cross-entropy of what is hidden, and, times `copy`, of what is not."""
         ids_BT, hidden_BT = batch["ids"], batch["hidden"]
         read = network.read({"text": torch.where(hidden_BT, MASK, ids_BT)}, batch["real"])
-        index_T = torch.arange(ids_BT.shape[1], device=ids_BT.device)
-        loss = F.cross_entropy(network.ask(read, "text", index_T)[hidden_BT].float(), ids_BT[hidden_BT])
-        return loss, {"loss/bytes": float(loss.detach())}
+        scores_BTV = network.ask(read, "text", torch.arange(ids_BT.shape[1], device=ids_BT.device)).float()
+        hidden, shown = (
+            F.cross_entropy(scores_BTV[at_BT], ids_BT[at_BT], reduction="sum") / at_BT.sum().clamp(min=1)
+            for at_BT in (hidden_BT, batch["real"] & ~hidden_BT)
+        )
+        figures = {"loss/bytes": float(hidden.detach()), "loss/copied": float(shown.detach())}
+        return hidden + self.settings.copy * shown, figures
 
 
 def recipe() -> JobRecipe:

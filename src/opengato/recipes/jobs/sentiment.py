@@ -13,7 +13,7 @@ Letters: B rows, T slots, V classes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,8 @@ CLASSES = ("negative", "positive")
 
 def network(width: int = 128, length: int = 256) -> IO:
     """The latents of the language job, and one query."""
-    return perceiver.text_classifier(len(CLASSES), language.LATENTS, width=width, length=length, num_ids=NUM_IDS)
+    config = perceiver.text_classifier(len(CLASSES), language.LATENTS, width=width, length=length, num_ids=NUM_IDS)
+    return replace(config, near="text")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
