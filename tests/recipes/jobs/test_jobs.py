@@ -180,7 +180,7 @@ def test_blanks_are_filled_and_nothing_else() -> None:
 
 def test_mirrored_scenes_move_mirrored(corpora: Corpora) -> None:
     """Crops drawn back along their flow are their first frame, whatever was done to them."""
-    recipe = small("flow", "fit.batch=6", "settings.colours=0")
+    recipe = small("flow", "fit.batch=6", "settings.colours=0", "settings.jolt=0")
     batch = recipe.settings.training(corpora("flowscenes"), recipe.fit).batch(0)
     for first, second, truth in zip(*(batch[name].numpy() for name in ("first", "second", "flow")), strict=True):
         good, none, bad = (flow.end_point_error(truth, wanted) for wanted in (truth, np.zeros_like(truth), -truth))
@@ -189,6 +189,19 @@ def test_mirrored_scenes_move_mirrored(corpora: Corpora) -> None:
             jobs.flow.warping_error(first.astype(np.uint8), second.astype(np.uint8), way) for way in (truth, -truth)
         )
         assert right < wrong
+
+
+def test_a_jolted_frame_is_where_its_flow_says() -> None:
+    row, column = np.mgrid[:40, :60].astype(np.float32)
+    first = np.stack([100 + 50 * np.sin(column / 7), 100 + 50 * np.cos(row / 5), row + column], -1)
+    second, still = torch.from_numpy(first.copy())[None], torch.zeros(1, 40, 60, 2)
+    jolt = np.array([[0.99, -0.02, 1.5], [0.02, 0.99, -2.0], [0, 0, 1]])[None]
+    moved, way = flow.jolted(second, still, jolt)
+    errors = [flow.warping_error(first, moved[0].numpy(), found) for found in (way[0].numpy(), still[0].numpy())]
+    assert errors[0] < 0.1 * errors[1]
+    assert way[0, 20, 30].tolist() == pytest.approx(
+        [0.99 * 0.5 - 0.02 * 0.5 + 1.5 - 0.5, 0.02 * 0.5 + 0.99 * 0.5 - 2.5]
+    )
 
 
 def test_flow_of_frames_of_any_size() -> None:

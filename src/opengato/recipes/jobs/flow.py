@@ -10,7 +10,7 @@ pairs, many times over; at this size that learned nothing in 4,000 steps (docs/l
 one. Frames are mirrored and in other colours at random; larger ones are estimated in tiles that overlap. Measured:
 end-point error in pixels on held-out scenes beside no motion at all, the best single motion of each pair (which nobody
 knows), and OpenCV's DIS and Farneback.
-Letters: B rows, H and W pixels, C channels.
+Letters: B rows, H and W pixels, C channels, O queries, V numbers of an answer.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
@@ -38,6 +39,7 @@ from opengato.nn.fourier import Fourier
 from opengato.nn.matching import CELL, Matching
 from opengato.nn.stems import surroundings
 from opengato.recipes.jobs.contract import Figures, JobRecipe, Settings, draws
+from opengato.sources.flowscenes import step as step_of
 from opengato.train import fitting
 from opengato.train.optim import Config as OptimConfig
 
@@ -111,10 +113,15 @@ def frames_of(episode: Episode) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FlowSettings(Settings):
-    """Of `task`, crops of the network's own size; `colours` is how far brightness and contrast vary."""
+    """Of `task`, crops of the network's own size.
+
+    `colours` is how far brightness and contrast vary. The second frame is moved as a whole by up to `jolt` pixels, and
+    turned and scaled as the scenes are.
+    """
 
     task: str = TASK
     colours: float = 0.2
+    jolt: float = 2.0
 
     def training(self, data: Path, config: fitting.Config) -> fitting.Job:
         episodes = held_out_episodes(self.task, data, split="train")
@@ -147,10 +154,9 @@ class FlowJob(fitting.Job):
     def batch(self, step: int) -> fitting.Batch:
         generator = draws(self.config.seed, step)
         chosen = [self._crop(generator) for _ in range(self.config.batch)]
-        return {
-            name: torch.from_numpy(np.stack([crop[place] for crop in chosen]))
-            for place, name in enumerate(("first", "second", "flow"))
-        }
+        first, second, flow = (torch.from_numpy(np.stack(parts)) for parts in zip(*chosen, strict=True))
+        jolts = np.stack([step_of(generator, generator.uniform(0, self.settings.jolt)) for _ in chosen])
+        return dict(zip(("first", "second", "flow"), (first, *jolted(second, flow, jolts)), strict=True))
 
     def loss(self, network: Any, batch: fitting.Batch) -> tuple[Tensor, dict[str, float]]:
         """The mean end-point error, in pixels."""
@@ -174,13 +180,32 @@ class FlowJob(fitting.Job):
         return one, other, flow
 
 
+def jolted(second_BHWC: Tensor, flow_BHW2: Tensor, jolts: np.ndarray) -> tuple[Tensor, Tensor]:
+    """The second frames moved as wholes by `jolts` (B, 3, 3), placements about their middles, and the flow to them.
+
+    What came to q comes to J q: the flow of p becomes J (p + f) - p. Beyond the edge a frame goes on as there.
+    """
+    height, width = flow_BHW2.shape[1:3]
+    middle = torch.tensor([(width - 1) / 2, (height - 1) / 2])
+    point_HW2 = torch.stack(torch.meshgrid(torch.arange(width), torch.arange(height), indexing="xy"), -1) - middle
+    jolt_B33 = torch.from_numpy(jolts)
+
+    def moved(by_B33: Tensor, point_BHW2: Tensor) -> Tensor:
+        by_B33 = by_B33.float()
+        return torch.einsum("bij,bhwj->bhwi", by_B33[:, :2, :2], point_BHW2) + by_B33[:, None, None, :2, 2]
+
+    back_BHW2 = moved(torch.linalg.inv(jolt_B33), point_HW2.expand_as(flow_BHW2)) / middle
+    frames_BCHW = F.grid_sample(second_BHWC.movedim(-1, 1), back_BHW2, padding_mode="border", align_corners=True)
+    return frames_BCHW.movedim(1, -1), moved(jolt_B33, point_HW2 + flow_BHW2) - point_HW2
+
+
 def recipe() -> JobRecipe:
     """The whole job."""
     optim = OptimConfig(learning_rate=2e-3, matrix_learning_rate=None, warmup=100)
     return JobRecipe(
         name="flow",
         settings=FlowSettings(),
-        fit=fitting.Config(network=network(), optim=optim, steps=3000, batch=16),
+        fit=fitting.Config(network=network(), optim=optim, steps=4000, batch=16),
         imports=("flowscenes",),
     )
 
