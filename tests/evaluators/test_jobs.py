@@ -30,7 +30,9 @@ def wait_for_a_signal(path: Path) -> None:
         raise SystemExit(128 + number)
 
     signal.signal(signal.SIGTERM, save)
-    path.write_text("running")
+    begun = path.with_suffix(".begun")
+    begun.write_text("running")
+    begun.rename(path)  # at once, so that nobody who sees it sends a signal while it is written
     time.sleep(60)
 
 
@@ -47,9 +49,21 @@ def test_results_of_all_calls_and_what_they_print(tmp_path: Path) -> None:
     assert [log.read_text() for log in logs] == [f"squaring {n}\nto the error stream\n" for n in range(4)]
 
 
+class Odd(Exception):
+    def __init__(self, one: int, other: int):
+        super().__init__(f"{one} and {other}")
+
+
+def fail_oddly(number: int) -> None:
+    raise Odd(number, number + 1)
+
+
 def test_an_error_of_a_call_is_raised_here(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="3 is wrong"):
+    with pytest.raises(ValueError, match="3 is wrong") as raised:
         list(in_processes(fail, [(3,)], 1, [tmp_path / "log"]))
+    assert "in fail" in raised.value.__notes__[0], "where it was raised"
+    with pytest.raises(RuntimeError, match="3 and 4"):  # pickled, it could not be made again
+        list(in_processes(fail_oddly, [(3,)], 1, [tmp_path / "log"]))
 
 
 def test_a_signal_reaches_the_calls(tmp_path: Path) -> None:
